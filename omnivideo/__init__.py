@@ -1,0 +1,1 @@
+"""The model of *Omni-Video: Democratizing Unified Video Understanding and Generation*."""
