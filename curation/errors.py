@@ -1,0 +1,50 @@
+"""The two ways curation fails: the user's input is wrong, or one media file is."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Something the user wrote or pointed at is wrong; the command line prints it in one line and exits 2.
+
+    `what` is wrong, in which `step`, and what to do about it (`next_step`).
+    """
+
+    def __init__(self, what: str, step: str, next_step: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.step = step
+        self.next_step = next_step
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str, str, str]]:
+        return type(self), (self.what, self.step, self.next_step)
+
+
+SLUGS = {
+    "missing": "the file is not there or cannot be read",
+    "empty": "the file has no bytes",
+    "not_media": "no image or video of a known format",
+    "undecodable": "a known format that does not decode",
+    "truncated": "fewer frames than the file announces",
+    "too_many_pixels": "frames larger than the limit",
+    "out_of_memory": "decoding needed more memory than the limit",
+    "timeout": "decoding took longer than the limit",
+    "crashed": "decoding killed its process",
+    "filter_failed": "a filter raised an exception or gave a score that is not finite",
+}
+
+
+class MediaError(Exception):
+    """One file could not be judged: an `error` row with a stable `slug` (a key of SLUGS), never a score.
+
+    `message` says what was seen, with the class of the exception behind it; it goes to the row's `detail`.
+    """
+
+    def __init__(self, slug: str, message: str) -> None:
+        if slug not in SLUGS:
+            raise ValueError(f"unknown slug {slug!r}")
+        super().__init__(f"{slug}: {message}")
+        self.slug = slug
+        self.message = message
+
+    def __reduce__(self) -> tuple[type[MediaError], tuple[str, str]]:
+        return type(self), (self.slug, self.message)

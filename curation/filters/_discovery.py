@@ -1,0 +1,101 @@
+"""Finding filters by the name of their file, or by a path; there is no list to edit."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import ValidationError
+
+import curation.filters as room
+from curation.errors import InputError
+from curation.filters import Filter
+
+STEP = "filters"
+
+
+def rules() -> list[str]:
+    """Names of the rules in this folder."""
+    return sorted(m.name for m in pkgutil.iter_modules(room.__path__) if not m.name.startswith("_"))
+
+
+def find(name: str) -> type[Filter]:
+    """The filter class of a rule's name or of a .py file's path."""
+    module = _from_path(Path(name)) if name.endswith(".py") else _from_folder(name)
+    found = [
+        kind
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, Filter) and kind.__module__ == module.__name__
+    ]
+    if len(found) != 1:
+        raise InputError(
+            f"{name} defines {len(found)} filters", STEP, "define exactly one subclass of curation.filters.Filter"
+        )
+    return found[0]
+
+
+def build(entry: str | Mapping[str, Any]) -> Filter:
+    """A recipe's entry, a name or `{name: {field: value}}`, as a filter."""
+    pairs = [(entry, None)] if isinstance(entry, str) else list(entry.items())
+    if len(pairs) != 1:
+        raise InputError(
+            f"a filter's entry has {len(pairs)} names: {entry}", STEP, "write each filter as its own list entry"
+        )
+    name, fields = pairs[0]
+    kind = find(name)
+    try:
+        return kind(**(fields or {}))
+    except ValidationError as error:
+        raise InputError(f"{name}: {_first(error, kind)}", STEP, f"fix filter {name} in the recipe") from error
+
+
+def _first(error: ValidationError, kind: type[Filter]) -> str:
+    """The first complaint of pydantic, with the near matches of an unknown field."""
+    problem = error.errors()[0]
+    field = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] != "extra_forbidden":
+        return f"{field}: {problem['msg']}"
+    return f"unknown field {field!r}{_near(field, list(kind.model_fields))}"
+
+
+def _near(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(known)}"
+
+
+def _from_folder(name: str) -> ModuleType:
+    if name not in rules():
+        raise InputError(
+            f"no filter {name!r}{_near(name, rules())}", STEP, "name a rule, or the path of a filter's .py file"
+        )
+    return importlib.import_module(f"{room.__name__}.{name}")
+
+
+def _from_path(path: Path) -> ModuleType:
+    """The module of a user's file, once a process; its last name is the file's, as for built-in rules."""
+    if not path.is_file():
+        raise InputError(f"no filter file {path}", STEP, "check the path (relative to where the command runs)")
+    path = path.resolve()
+    package = "curation_user_" + hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    name = f"{package}.{path.stem}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise InputError(f"{path}: {type(error).__name__}: {error}", STEP, "fix the filter's file") from error
+    return module

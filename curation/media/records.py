@@ -1,0 +1,99 @@
+"""What goes into the child process and what comes back. Plain data: it travels as JSON, never as pickle."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+from curation.filters import Filter, Kind, parse
+from curation.split import SplitConfig
+
+Span = tuple[int, int]  # start_ms, end_ms
+
+
+class ClipRecord(TypedDict):
+    """One judged clip. Times in seconds of the source, sizes in pixels after rotation."""
+
+    kind: Kind
+    start_s: float
+    end_s: float
+    width: int
+    height: int
+    fps: float | None  # None for an image
+    num_frames: int
+    scores: dict[str, float]  # "<filter>_<score>"
+    filter: str | None  # who rejected it; None: kept
+    reason: str | None
+    thumbnail: bytes  # a WebP strip of up to 5 frames, 96 px high
+    fingerprint: bytes  # 5 perceptual hashes of 64 bits, 40 bytes
+    signals: dict[str, Any]  # measured facts for a captioner
+
+
+@dataclass(frozen=True)
+class ScanRequest:
+    """How to judge a file. `skip` names spans that need no judging again (they are left out)."""
+
+    split: SplitConfig = field(default_factory=SplitConfig)
+    filters: tuple[Filter, ...] = ()
+    score_all: bool = False
+    skip: frozenset[Span] = frozenset()
+
+    def to_json(self) -> str:
+        """This request as one line."""
+        return json.dumps(
+            {
+                "split": self.split.model_dump(),
+                "filters": [rule.entry() for rule in self.filters],
+                "score_all": self.score_all,
+                "skip": sorted(self.skip),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> ScanRequest:
+        """The inverse of `to_json`; loads the filters."""
+        raw = json.loads(text)
+        return cls(
+            SplitConfig(**raw["split"]),
+            parse(raw["filters"]),
+            raw["score_all"],
+            frozenset((start, end) for start, end in raw["skip"]),
+        )
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """All clips of one file, in order, and the seconds that each step took ("decode", "<filter>")."""
+
+    kind: Kind
+    clips: list[ClipRecord]
+    seconds: dict[str, float]
+
+    def to_json(self) -> str:
+        """This result as one line, bytes in base64."""
+        return json.dumps(
+            {"kind": self.kind, "seconds": self.seconds, "clips": [_texts(clip) for clip in self.clips]},
+            allow_nan=False,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> ScanResult:
+        """The inverse of `to_json`."""
+        raw = json.loads(text)
+        return cls(raw["kind"], [_bytes(clip) for clip in raw["clips"]], raw["seconds"])
+
+
+_BINARY = ("thumbnail", "fingerprint")
+
+
+def _texts(clip: ClipRecord) -> dict[str, Any]:
+    row: dict[str, Any] = dict(clip)
+    return row | {key: base64.b64encode(row[key]).decode() for key in _BINARY}
+
+
+def _bytes(row: dict[str, Any]) -> ClipRecord:
+    whole: Any = row | {key: base64.b64decode(row[key]) for key in _BINARY}
+    clip: ClipRecord = whole
+    return clip
