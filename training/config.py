@@ -1,0 +1,166 @@
+"""What a recipe says about training: the sections `model`, `mix`, `stages` and `cluster`, and the job's request."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Task = Literal[
+    "image_understanding",
+    "video_understanding",
+    "text_to_image",
+    "text_to_video",
+    "image_edit",
+    "video_edit",
+]
+UNDERSTANDING: tuple[Task, ...] = ("image_understanding", "video_understanding")
+GENERATION: tuple[Task, ...] = ("text_to_image", "text_to_video")
+EDITING: tuple[Task, ...] = ("image_edit", "video_edit")
+
+TABLE_1: dict[Task, float] = {
+    "image_understanding": 37.9,
+    "video_understanding": 4.36,
+    "text_to_image": 33.05,
+    "text_to_video": 3.97,
+    "image_edit": 18.95,
+    "video_edit": 1.76,
+}
+"""Shares of the tasks in the paper's data, percent (Table 1)."""
+
+Size = tuple[Annotated[int, Field(ge=16, multiple_of=16)], Annotated[int, Field(ge=16, multiple_of=16)]]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """A part of a recipe: read once, never changed, and a key it does not know is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelSection(Section):
+    """Which model is trained: a preset with random weights, or a folder of an earlier one."""
+
+    preset: str | None = Field(None, description="tiny | small | omni-11b; tiny if no path is given")
+    path: str | None = Field(None, description="a saved pipeline folder to start from")
+    overrides: dict[str, Any] = Field(
+        default_factory=dict, description="the preset's keys by dotted path, such as dit.num_layers"
+    )
+    seed: int = Field(0, ge=0, description="of the random weights of a preset")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> ModelSection:
+        if self.preset and self.path:
+            raise ValueError("give either preset or path")
+        if self.path and self.overrides:
+            raise ValueError("overrides go with a preset, a saved model keeps its configuration")
+        return self
+
+
+class MixSection(Section):
+    """What the batches are made of."""
+
+    weights: dict[Task, Annotated[float, Field(ge=0.0)]] | None = Field(
+        None,
+        description="share of each task; a task named here must be in the dataset. "
+        "Left out: the paper's Table 1 over the tasks that are there",
+    )
+    captions_as_understanding: bool = Field(
+        True,
+        description="where the dataset has no image (or video) understanding rows, ask for its captions instead, "
+        "so that the text head trains (Eq. 2)",
+    )
+    caption_dropout: Share = Field(0.1, description="share of samples trained without text, for guidance")
+
+
+class StageSection(Section):
+    """How long and how one phase trains. The phases differ in their defaults only."""
+
+    steps: int = Field(1000, ge=1, description="optimiser steps")
+    batch_size: int = Field(8, ge=1, description="samples a step over all workers")
+    micro_batch_size: int = Field(1, ge=1, description="samples a worker takes through the model at once")
+    learning_rate: float = Field(1e-4, gt=0.0)
+    warmup_steps: int = Field(0, ge=0, description="steps of linear warm-up; constant after")
+    weight_decay: float = Field(0.01, ge=0.0)
+    max_grad_norm: float = Field(1.0, gt=0.0)
+    fps: float = Field(8.0, gt=0.0, description="frames a second that videos are sampled at (section 4.3)")
+    tasks: tuple[Task, ...] | None = Field(
+        None, description="tasks of this phase, all of which must be in the dataset; left out: those of the paper"
+    )
+    min_scores: dict[str, float] = Field(
+        default_factory=dict, description="keep only samples whose stored score (filter_score) is at least this"
+    )
+    generation_first_share: Share = Field(
+        0.0, description="share of the steps that train text-to-image and text-to-video alone, before editing joins"
+    )
+
+
+class HeadsSection(StageSection):
+    """Stage 1: the vision head and the text head (Eq. 1 and Eq. 2)."""
+
+
+class AlignSection(StageSection):
+    """Stage 2, first phase: the adapter towards the text encoder's space."""
+
+    steps: int = Field(500, ge=1)
+
+
+class FlowSection(StageSection):
+    """Stage 2, second phase: the adapter through the frozen DiT (Eq. 4), in two sub-stages (section 4.3)."""
+
+    generation_first_share: Share = 0.5
+
+
+class JointSection(StageSection):
+    """Stage 3: vision head, adapter and DiT together, at 12 frames a second (section 4.3)."""
+
+    learning_rate: float = Field(1e-5, gt=0.0)
+    fps: float = Field(12.0, gt=0.0)
+    generation_first_share: Share = 0.5
+
+
+class StagesSection(Section):
+    """The paper's three stages, the second in its two phases, and what they share."""
+
+    image_sizes: tuple[Size, ...] = Field(((480, 480),), min_length=1, description="(height, width) in pixels")
+    video_sizes: tuple[Size, ...] = Field(((352, 640),), min_length=1, description="(height, width) in pixels")
+    clip_seconds: tuple[Annotated[float, Field(gt=0.0)], ...] = Field(
+        (2.0, 1.0),
+        min_length=1,
+        description="lengths that videos are cut to: each takes the longest that it fills, shorter ones sit out. "
+        "Frames are 4n+1 for the VAE: 2 s are 17 frames at 8 fps, 25 at 12 fps",
+    )
+    seed: int = Field(0, ge=0, description="of batches, noise, times and dropped captions")
+    checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints")
+    keep_checkpoints: int = Field(2, ge=1)
+    max_skipped_steps: int = Field(10, ge=1, description="steps in a row without finite gradients before giving up")
+    cache_megabytes: int = Field(512, ge=0, description="encoded samples kept in each worker's memory")
+    stage_1: HeadsSection = HeadsSection()
+    stage_2_align: AlignSection = AlignSection()
+    stage_2_flow: FlowSection = FlowSection()
+    stage_3: JointSection = JointSection()
+
+
+class ClusterSection(Section):
+    """Where the work runs."""
+
+    address: str | None = Field(None, description="of a Ray cluster's job server; left out: a local one is started")
+    num_workers: int = Field(2, ge=1, description="training processes; batches do not depend on it")
+    use_gpu: bool = Field(False, description="one GPU a worker, over NCCL; otherwise CPUs over gloo")
+    cpus_per_worker: int = Field(1, ge=1)
+    max_failures: int = Field(2, ge=0, description="restarts of the workers from the last checkpoint")
+
+
+class TrainRequest(Section):
+    """What `python -m training.job REQUEST.json` is asked to do."""
+
+    data: str = Field(description="folder or URL of the dataset")
+    out: str = Field(description="the run's folder, on storage that every worker sees")
+    version: int | None = Field(None, description="of the dataset; left out: the newest when the run starts")
+    only_stage: Literal["1", "2", "3"] | None = None
+    model: ModelSection = ModelSection()
+    mix: MixSection = MixSection()
+    stages: StagesSection = StagesSection()
+    cluster: ClusterSection = ClusterSection()
+    recipe: dict[str, Any] = Field(default_factory=dict, description="the whole recipe, for the run's lineage")
+    run_id: str = "run"
