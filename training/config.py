@@ -1,4 +1,4 @@
-"""What a recipe says about training: the sections `model`, `mix`, `stages` and `cluster`, and the job's request."""
+"""What a recipe says about training: `model`, `mix`, `stages` and `cluster`, and the job's request."""
 
 from __future__ import annotations
 
@@ -62,13 +62,12 @@ class MixSection(Section):
 
     weights: dict[Task, Annotated[float, Field(ge=0.0)]] | None = Field(
         None,
-        description="share of each task; a task named here must be in the dataset. "
-        "Left out: the paper's Table 1 over the tasks that are there",
+        description="share of each task, over those that the dataset has; left out: the paper's Table 1",
     )
     captions_as_understanding: bool = Field(
         True,
-        description="where the dataset has no image (or video) understanding rows, ask for its captions instead, "
-        "so that the text head trains (Eq. 2)",
+        description="where the dataset has no image (or video) understanding rows, ask for its captions "
+        "instead, so that the text head trains (Eq. 2)",
     )
     caption_dropout: Share = Field(0.1, description="share of samples trained without text, for guidance")
 
@@ -85,13 +84,13 @@ class StageSection(Section):
     max_grad_norm: float = Field(1.0, gt=0.0)
     fps: float = Field(8.0, gt=0.0, description="frames a second that videos are sampled at (section 4.3)")
     tasks: tuple[Task, ...] | None = Field(
-        None, description="tasks of this phase, all of which must be in the dataset; left out: those of the paper"
+        None, description="tasks of this phase, each a must; left out: those of the paper that are there"
     )
     min_scores: dict[str, float] = Field(
-        default_factory=dict, description="keep only samples whose stored score (filter_score) is at least this"
+        default_factory=dict, description="least stored score, by its name (FILTER_SCORE), of a sample"
     )
     generation_first_share: Share = Field(
-        0.0, description="share of the steps that train text-to-image and text-to-video alone, before editing joins"
+        0.0, description="share of the steps that train text-to-image and text-to-video alone, first"
     )
 
 
@@ -122,18 +121,20 @@ class JointSection(StageSection):
 class StagesSection(Section):
     """The paper's three stages, the second in its two phases, and what they share."""
 
-    image_sizes: tuple[Size, ...] = Field(((480, 480),), min_length=1, description="(height, width) in pixels")
-    video_sizes: tuple[Size, ...] = Field(((352, 640),), min_length=1, description="(height, width) in pixels")
+    image_sizes: tuple[Size, ...] = Field(((480, 480),), min_length=1, description="height, width, pixels")
+    video_sizes: tuple[Size, ...] = Field(((352, 640),), min_length=1, description="height, width, pixels")
     clip_seconds: tuple[Annotated[float, Field(gt=0.0)], ...] = Field(
         (2.0, 1.0),
         min_length=1,
-        description="lengths that videos are cut to: each takes the longest that it fills, shorter ones sit out. "
-        "Frames are 4n+1 for the VAE: 2 s are 17 frames at 8 fps, 25 at 12 fps",
+        description="lengths that videos are cut to: each takes the longest that it fills, shorter ones sit "
+        "out. Frames are 4n+1 for the VAE: 2 s are 17 frames at 8 fps, 25 at 12 fps",
     )
     seed: int = Field(0, ge=0, description="of batches, noise, times and dropped captions")
     checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints")
     keep_checkpoints: int = Field(2, ge=1)
-    max_skipped_steps: int = Field(10, ge=1, description="steps in a row without finite gradients before giving up")
+    max_skipped_steps: int = Field(
+        10, ge=1, description="in a row, for gradients not finite, before giving up"
+    )
     cache_megabytes: int = Field(512, ge=0, description="encoded samples kept in each worker's memory")
     stage_1: HeadsSection = HeadsSection()
     stage_2_align: AlignSection = AlignSection()
@@ -144,7 +145,7 @@ class StagesSection(Section):
 class ClusterSection(Section):
     """Where the work runs."""
 
-    address: str | None = Field(None, description="of a Ray cluster's job server; left out: a local one is started")
+    address: str | None = Field(None, description="of a Ray job server; left out: a local one is started")
     num_workers: int = Field(2, ge=1, description="training processes; batches do not depend on it")
     use_gpu: bool = Field(False, description="one GPU a worker, over NCCL; otherwise CPUs over gloo")
     cpus_per_worker: int = Field(1, ge=1)
@@ -162,5 +163,5 @@ class TrainRequest(Section):
     mix: MixSection = MixSection()
     stages: StagesSection = StagesSection()
     cluster: ClusterSection = ClusterSection()
-    recipe: dict[str, Any] = Field(default_factory=dict, description="the whole recipe, for the run's lineage")
+    recipe: dict[str, Any] = Field(default_factory=dict, description="the whole, for the lineage")
     run_id: str = "run"
