@@ -184,7 +184,9 @@ def open_dataset(uri: str, version: int | None = None) -> Dataset:
         what = f"no dataset at {uri}"
         raise InputError(what, "opening", "check the path, or make one: omnivideo curate RECIPE") from error
     except DeltaError as error:
-        raise InputError(f"{uri} is damaged: {error}", "opening", "restore its _delta_log from a copy") from error
+        raise InputError(
+            f"{uri} is damaged: {error}", "opening", "restore its _delta_log from a copy"
+        ) from error
     newest = delta.version()
     if version is not None and version > newest:
         known = f"omnivideo versions {uri}"

@@ -1,0 +1,97 @@
+"""What a curation run is asked to do. Each section's model stands beside the code that it configures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from curation.caption import CaptionConfig
+from curation.filters import Filter, parse
+from curation.sources import Source
+from curation.sources._source import Location
+from curation.split import SplitConfig
+
+
+class DedupConfig(BaseModel):
+    """When two clips are one. Exact copies of a file are always found, by the hash of their bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    perceptual: bool = Field(default=True, description="look for clips that look the same, too")
+    max_hamming: float = Field(
+        default=5.0,
+        ge=0,
+        le=11,
+        description="mean distance of the 64-bit perceptual hashes, in bits (Krawetz 2011, "
+        "hackerfactor.com 'Looks Like It': up to 5 close enough, 10 or more another picture)",
+    )
+    max_seconds_apart: float = Field(
+        default=0.5, ge=0, description="duplicates' durations differ by at most this"
+    )
+    within_source: bool = Field(
+        default=False, description="compare clips of one file, too: parts of a long take look alike"
+    )
+
+
+class ShardsConfig(BaseModel):
+    """How a version is written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target_mb: float = Field(default=256.0, gt=0, description="bytes of rows in a Parquet file, in 10^6")
+    row_group_mb: float = Field(default=32.0, gt=0, description="bytes of rows in a row group, in 10^6")
+    max_error_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="a step that loses more of its (at least 10) inputs to errors stops the run unpublished",
+    )
+
+
+class CurateRequest(BaseModel):
+    """One run of `python -m curation.job`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sources: tuple[Source, ...] = Field(min_length=1)
+    split: SplitConfig = SplitConfig()
+    filters: tuple[str | dict[str, dict[str, Any] | None], ...] = ()
+    dedup: DedupConfig = DedupConfig()
+    caption: CaptionConfig = CaptionConfig()
+    shards: ShardsConfig = ShardsConfig()
+    cluster: dict[str, Any] = Field(
+        default_factory=dict, description="where the job runs; its caller's affair"
+    )
+    out: Location = Field(description="folder or URL of the dataset")
+    limit: int | None = Field(default=None, ge=1, description="only the first inputs")
+    fresh: bool = Field(default=False, description="judge again what is staged or published")
+    score_all: bool = Field(default=False, description="run all filters on each clip, rejected or not")
+    recipe: dict[str, Any] = Field(default_factory=dict, description="the whole, for the lineage")
+    run_id: str = Field(default="run", min_length=1)
+
+    @field_validator("filters")
+    @classmethod
+    def _known(cls, entries: tuple[str | dict[str, Any], ...]) -> tuple[str | dict[str, Any], ...]:
+        parse(entries)
+        return entries
+
+    def rules(self) -> tuple[Filter, ...]:
+        """The filters, with their defaults filled in."""
+        return parse(self.filters)
+
+    def recipe_sha256(self) -> str:
+        """Hash of all that determines the rows of a source; the order of the filters does not."""
+        rules = sorted((rule.entry() for rule in self.rules()), key=lambda entry: next(iter(entry)))
+        parts = {
+            "split": self.split.model_dump(),
+            "filters": rules,
+            "dedup": self.dedup.model_dump(),
+            "caption": self.caption.model_dump(),
+            "shards": self.shards.model_dump(exclude={"max_error_share"}),
+            "score_all": self.score_all,
+        }
+        canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,66 @@
+"""What all sources share: their base configuration and the inputs that they list."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+STEP = "listing sources"
+
+
+class Item(NamedTuple):
+    """One input: a file, before anybody has read it."""
+
+    uri: str  # an absolute path, or a URL that fsspec opens
+    source: str  # the `source` column
+    licence: str | None
+    size: int  # bytes, as the listing says; 0 if it does not
+    problem: str | None = None  # a slug: why the file must not be read
+
+
+def is_local(uri: str) -> bool:
+    """Whether a uri is a path on this machine."""
+    return "://" not in uri
+
+
+def absolute(uri: str) -> str:
+    """A local path made absolute, links kept, `file://` dropped; any other URL as it is."""
+    text = uri.removeprefix("file://")
+    return os.path.abspath(os.path.expanduser(text)) if is_local(text) else text
+
+
+Location = Annotated[str, Field(min_length=1), AfterValidator(absolute)]
+
+
+class SourceConfig(BaseModel):
+    """Base of all sources. `name` becomes the `source` column, `licence` that of the same name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    licence: str | None = Field(default=None, description="of all files of this source")
+    name: str | None = Field(
+        default=None, description="the `source` column; default: the last part of the path"
+    )
+
+    def items(self) -> Iterator[Item]:
+        """The inputs, sorted by uri. Raises InputError if the source itself cannot be read."""
+        raise NotImplementedError
+
+    def where(self) -> str:
+        """The path or URL, for messages."""
+        raise NotImplementedError
+
+    def label(self) -> str:
+        """The `source` column."""
+        return self.name or self.where().rstrip("/").rpartition("/")[2] or self.where()
+
+
+def local_item(path: Path, root: Path, label: str, licence: str | None) -> Item:
+    """A local file as an input; a link that leaves `root` (resolved) is one that must not be read."""
+    if path.is_symlink() and not path.resolve().is_relative_to(root):
+        return Item(str(path), label, licence, 0, "outside_root")
+    return Item(str(path), label, licence, path.stat().st_size if path.exists() else 0)
