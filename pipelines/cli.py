@@ -1,0 +1,27 @@
+"""The `omnivideo` command. Nothing heavy is imported before a command needs it: --help stays under half a second."""
+
+from __future__ import annotations
+
+import typer
+
+from pipelines.commands import data, machine, model, run
+
+app = typer.Typer(
+    name="omnivideo",
+    help="From raw video and images to a trained Omni-Video model, with every dropped clip accounted for.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for room in (run, data, model, machine):
+    room.register(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Commands that run jobs on a cluster: curate, train, retrain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.commands.options import Json, Recipe, Set, Sources
+
+if TYPE_CHECKING:
+    from pipelines.console import Terminal
+    from pipelines.recipe import Recipe as LoadedRecipe
+
+STAGES = ("1", "2", "3")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    from pipelines.console import reports_errors
+
+    for command in (curate, train, retrain):
+        app.command()(reports_errors(command))
+
+
+def curate(
+    recipe: Recipe,
+    source: Sources = None,
+    set_: Set = None,
+    out: Annotated[str | None, typer.Option(metavar="DATASET", help="default: runs/<recipe>/dataset")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="only the first N inputs")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="forget unfinished work and start over")] = False,
+    score_all: Annotated[bool, typer.Option("--score-all", help="score clips that are rejected already, too")] = False,
+    json: Json = False,
+) -> None:
+    """Turn media into a new dataset version and print the funnel. Goes on where a killed run stopped."""
+    from pipelines import recipe as recipes
+    from pipelines import requests
+    from pipelines.console import terminal
+
+    loaded = recipes.load(recipe, set_, source)
+    where = out or f"runs/{Path(recipe).stem}/dataset"
+    run_id = requests.new_run_id()
+    request = requests.curate(loaded, where, run_id, limit, fresh, score_all)
+    with terminal("curate", as_json=json) as term:
+        result = _run(term, loaded, lambda flows: flows.curate(request, run_id, loaded.cluster.address))
+        _show_curated(term, result)
+        term.print(f"log      {term.log}")
+        if json:
+            term.print_json(_contract(result))
+
+
+def train(
+    recipe: Recipe,
+    data: Annotated[str, typer.Option(metavar="DATASET", help="the dataset to train on")],
+    out: Annotated[str, typer.Option(metavar="RUN", help="the run's folder")],
+    source: Sources = None,
+    set_: Set = None,
+    version: Annotated[int | None, typer.Option(help="the dataset's version; default: its newest")] = None,
+    stage: Annotated[str | None, typer.Option(help="only this stage: 1, 2 or 3")] = None,
+    json: Json = False,
+) -> None:
+    """Train the three stages on a dataset. Goes on from the last checkpoint of a run that stopped."""
+    from pipelines import recipe as recipes
+    from pipelines import requests
+    from pipelines.console import terminal
+
+    if stage is not None and stage not in STAGES:
+        raise typer.BadParameter(f"{stage!r} is not one of {', '.join(STAGES)}", param_hint="--stage")
+    loaded = recipes.load(recipe, set_, source)
+    run_id = requests.new_run_id()
+    request = requests.train(loaded, data, out, run_id, version, stage)
+    with terminal("train", as_json=json) as term:
+        result = _run(term, loaded, lambda flows: flows.train(request, run_id, loaded.cluster.address))
+        _show_trained(term, result)
+        term.print(f"log      {term.log}")
+        if json:
+            term.print_json(_contract(result))
+
+
+def retrain(
+    recipe: Recipe,
+    source: Sources = None,
+    set_: Set = None,
+    out: Annotated[str | None, typer.Option(metavar="FOLDER", help="default: runs/<recipe>")] = None,
+    prompt: Annotated[str, typer.Option(help="what the sample clip shows")] = "a person rides a bike through a park",
+    limit: Annotated[int | None, typer.Option(min=1, help="only the first N inputs")] = None,
+    json: Json = False,
+) -> None:
+    """Curate, audit, train the three stages, export, and generate one clip. Goes on where it stopped."""
+    from pipelines import recipe as recipes
+    from pipelines import requests
+    from pipelines.console import terminal
+
+    loaded = recipes.load(recipe, set_, source)
+    where = requests.absolute(out or f"runs/{Path(recipe).stem}")
+    run_id = requests.new_run_id()
+    curating = requests.curate(loaded, f"{where}/dataset", run_id, limit)
+    training = requests.train(loaded, f"{where}/dataset", f"{where}/train", run_id)
+    arguments = (curating, training, run_id, where, prompt, loaded.cluster.address)
+    with terminal("retrain", as_json=json) as term:
+        result = _run(term, loaded, lambda flows: flows.retrain(*arguments))
+        _show_curated(term, result["curated"])
+        term.print(f"audit    {result['audit']}")
+        _show_trained(term, result["trained"])
+        term.print(f"clip     {result['clip']}  ({prompt!r})")
+        term.print(f"log      {term.log}")
+        if json:
+            parts = {"curated": _contract(result["curated"]), "trained": _contract(result["trained"])}
+            term.print_json({**result, **parts})
+
+
+def _run(term: Terminal, recipe: LoadedRecipe, call: Callable[[ModuleType], dict[str, Any]]) -> dict[str, Any]:
+    """Return what the flow in `call` returns; show its progress, and let go of the local cluster at its end."""
+    from pipelines.progress import Progress
+
+    term.print(f"starting Prefect and Ray; what they print goes to {term.log}")
+    from pipelines import flows, jobs
+
+    try:
+        with Progress(term.console) as progress:
+            flows.listener.set(progress.show)
+            flows.log_file.set(term.log)
+            return call(flows)
+    finally:
+        jobs.release(recipe.cluster.address)
+
+
+def _show_curated(term: Terminal, result: dict[str, Any]) -> None:
+    from pipelines import funnel
+
+    for text in funnel.lines(result):
+        term.print(text)
+    term.print(f"dataset  {result['dataset']} version {result['version']}")
+
+
+def _show_trained(term: Terminal, result: dict[str, Any]) -> None:
+    for stage in result["stages"]:
+        losses = f"loss {stage['first_loss']:.4f} -> {stage['last_loss']:.4f}"
+        counts = f"{stage['trainable']:,} trainable, {stage['frozen']:,} frozen"
+        term.print(f"{stage['name']:<14} {stage['steps']:>6,} steps  {losses}  ({counts})")
+    term.print(f"model    {result['model']}")
+
+
+def _contract(result: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in result.items() if name != "event"}

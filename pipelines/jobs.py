@@ -1,0 +1,196 @@
+"""Ray Jobs: submit under a deterministic id, find a running one again, follow it to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curation.errors import InputError
+from pipelines import cluster
+from pipelines.home import home
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+
+Event = dict[str, Any]
+EVENT_PREFIX = "@omnivideo "
+ENDED = {"SUCCEEDED", "FAILED", "STOPPED"}
+
+
+class JobFailed(RuntimeError):
+    """A Ray Job ended without a result; the message says what it last reported and where its log is."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What runs where: `module` is called as `python -m module REQUEST` on the cluster at `address`."""
+
+    module: str
+    request: dict[str, Any]
+    address: str | None = None
+
+    def key(self) -> str:
+        """Return what is the same for the same work: a hash of the request without its run id."""
+        same = {name: value for name, value in self.request.items() if name not in {"run_id", "fresh"}}
+        return hashlib.sha256(json.dumps(same, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def run(job: Job, on_event: Callable[[Event], None], log: Path) -> Event:
+    """Run `job` to its end and return its result event; attach to it if it already runs.
+
+    Each event goes to `on_event`, every other line to `log`. Raises InputError if the job says that its input is
+    bad, JobFailed if it ends otherwise. On KeyboardInterrupt the job is stopped.
+    """
+    with cluster.locked():
+        address = job.address or cluster.ensure()
+        cluster.use_token()
+        client = _client(address)
+        submission = _running(client, job) or _submit(client, job)
+    try:
+        return _follow(client, submission, on_event, log)
+    except KeyboardInterrupt:
+        client.stop_job(submission)
+        raise
+
+
+def release(address: str | None) -> None:
+    """Stop the local cluster unless another command's job still runs on it."""
+    if address:
+        return
+    with cluster.locked():
+        found = cluster.current()
+        if found and not _busy(_client(found)):
+            cluster.stop()
+
+
+def _client(address: str) -> JobSubmissionClient:
+    from ray.job_submission import JobSubmissionClient
+
+    return JobSubmissionClient(address)
+
+
+def _prefix(job: Job) -> str:
+    return f"{job.module.replace('.', '-')}-{job.key()}-"
+
+
+def _running(client: JobSubmissionClient, job: Job) -> str | None:
+    """Return the id of the same work's running job, left behind by a command that was killed."""
+    for details in client.list_jobs():
+        name = details.submission_id or ""
+        if name.startswith(_prefix(job)) and details.status.value not in ENDED:
+            return name
+    return None
+
+
+def _busy(client: JobSubmissionClient) -> bool:
+    return any(details.status.value not in ENDED for details in client.list_jobs())
+
+
+def _submit(client: JobSubmissionClient, job: Job) -> str:
+    attempt = sum((d.submission_id or "").startswith(_prefix(job)) for d in client.list_jobs())
+    request = _write_request(job)
+    # On a cluster elsewhere the interpreter is the image's own, here it is this one.
+    python = "python" if job.address else shlex.quote(sys.executable)
+    return str(
+        client.submit_job(
+            entrypoint=f"{_folder(job)}{python} -m {job.module} {shlex.quote(request)}",
+            submission_id=f"{_prefix(job)}{attempt}",
+            metadata={"run_id": str(job.request.get("run_id", ""))},
+        )
+    )
+
+
+def _folder(job: Job) -> str:
+    """Return what makes relative paths in a request mean what they meant to the user, on this machine."""
+    return "" if job.address else f"cd {shlex.quote(str(Path.cwd()))} && "
+
+
+def _write_request(job: Job) -> str:
+    """Return the request as the job's one argument: a file's path here, the JSON itself elsewhere."""
+    text = json.dumps(job.request, sort_keys=True, default=str)
+    if job.address:
+        return text
+    folder = home() / "requests"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{_prefix(job)}{job.request.get('run_id', 'run')}.json"
+    path.write_text(text)
+    return str(path)
+
+
+def _follow(client: JobSubmissionClient, submission: str, on_event: Callable[[Event], None], log: Path) -> Event:
+    last: Event = {}
+
+    def take(line: str) -> None:
+        nonlocal last
+        event = parse_event(line)
+        if event is None:
+            return
+        if event["event"] == "progress":
+            on_event(event)
+        else:
+            last = event
+
+    with log.open("a") as out:
+        _tail(client, submission, take, out.write)
+        status = _wait_ended(client, submission)
+    if last.get("event") == "result" and status == "SUCCEEDED":
+        return last
+    if last.get("event") == "error" and last.get("kind") == "input":
+        raise InputError(last["what"], step=last["step"], next_step=last["next"])
+    raise JobFailed(_why(last, status, log))
+
+
+def _why(last: Event, status: str, log: Path) -> str:
+    said = f"{last['what']} (step: {last['step']})" if last.get("event") == "error" else f"it ended as {status}"
+    return f"{said}; the whole log: {log}"
+
+
+def parse_event(line: str) -> Event | None:
+    """Return the event that a line of a job's output carries, or None if the line is noise."""
+    if not line.startswith(EVENT_PREFIX):
+        return None
+    try:
+        event = json.loads(line[len(EVENT_PREFIX) :])
+    except json.JSONDecodeError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
+
+
+def _tail(
+    client: JobSubmissionClient, submission: str, take: Callable[[str], None], write: Callable[[str], Any]
+) -> None:
+    """Hand each line of the job's log to `take` (events) and `write` (all), until the job ends."""
+
+    async def read() -> None:
+        rest = ""
+        async for chunk in client.tail_job_logs(submission):
+            write(chunk)
+            *lines, rest = (rest + chunk).split("\n")
+            for line in lines:
+                take(line)
+        take(rest)
+
+    while True:
+        with contextlib.suppress(ConnectionError, OSError, RuntimeError):
+            asyncio.run(read())
+        # A socket may close early; events are cumulative, so reading the log again from its start is harmless.
+        if client.get_job_status(submission).value in ENDED:
+            return
+        time.sleep(1.0)
+
+
+def _wait_ended(client: JobSubmissionClient, submission: str) -> str:
+    while True:
+        status = str(client.get_job_status(submission).value)
+        if status in ENDED:
+            return status
+        time.sleep(0.2)

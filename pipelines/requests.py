@@ -1,0 +1,55 @@
+"""What a flow hands a job: plain JSON made from a recipe."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from pipelines.recipe import Recipe
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by time: `20261122-070312-9f3a`."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+
+
+def absolute(location: str) -> str:
+    """Return a path made absolute; a URL as it is."""
+    return location if "://" in location else str(Path(location).expanduser().absolute())
+
+
+def curate(
+    recipe: Recipe, out: str, run_id: str, limit: int | None = None, fresh: bool = False, score_all: bool = False
+) -> dict[str, Any]:
+    """Return the curation job's request."""
+    document = recipe.model_dump(mode="json", exclude_none=True)
+    parts = ("sources", "split", "filters", "dedup", "caption", "shards")
+    return {
+        **{part: document[part] for part in parts},
+        "cluster": document.get("cluster", {}),
+        "out": absolute(out),
+        "limit": limit,
+        "fresh": fresh,
+        "score_all": score_all,
+        "recipe": document,
+        "run_id": run_id,
+    }
+
+
+def train(
+    recipe: Recipe, data: str, out: str, run_id: str, version: int | None = None, only_stage: str | None = None
+) -> dict[str, Any]:
+    """Return the training job's request."""
+    document = recipe.model_dump(mode="json", exclude_none=True)
+    parts = ("model", "mix", "stages", "cluster")
+    return {
+        **{part: document.get(part) for part in parts},
+        "data": absolute(data),
+        "version": version,
+        "out": absolute(out),
+        "only_stage": only_stage,
+        "recipe": document,
+        "run_id": run_id,
+    }
