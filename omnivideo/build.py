@@ -1,0 +1,83 @@
+"""Parts with random weights, from a configuration; the same seed gives the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from omnivideo.adapter import Adapter
+from omnivideo.config import OmniVideoConfig
+from omnivideo.decoder import build_dit, build_text_encoder, build_vae
+from omnivideo.mllm import Mllm, TextHead
+from omnivideo.vision_head import VisionHead
+from omnivideo.vision_tower import VisionTower
+
+LATENT_CHANNELS = 16
+
+# Every part, in the order in which they are built and listed.
+PARTS = ("mllm", "vision_tower", "text_head", "vision_head", "adapter", "dit", "vae", "text_encoder")
+
+
+def _mllm(config: OmniVideoConfig) -> nn.Module:
+    return Mllm(llm=config.mllm.llm.model_dump(), vision_size=config.mllm.vision.hidden_size)
+
+
+def _vision_tower(config: OmniVideoConfig) -> nn.Module:
+    return VisionTower(
+        understanding_config=config.mllm.vision.model_dump(),
+        target_config=config.vision_head.target.model_dump(),
+        select_layer=config.mllm.select_layer,
+    )
+
+
+def _text_head(config: OmniVideoConfig) -> nn.Module:
+    return TextHead(hidden_size=config.mllm.llm.hidden_size, vocab_size=config.mllm.llm.vocab_size)
+
+
+def _vision_head(config: OmniVideoConfig) -> nn.Module:
+    head = config.vision_head
+    return VisionHead(
+        hidden_size=config.mllm.llm.hidden_size,
+        vision_size=head.target.hidden_size,
+        depth=head.depth,
+        mode=head.mode,
+        max_tokens=head.num_tokens("video"),
+    )
+
+
+def _adapter(config: OmniVideoConfig) -> nn.Module:
+    return Adapter(
+        vision_size=config.vision_head.target.hidden_size,
+        latent_channels=LATENT_CHANNELS,
+        text_size=config.dit.text_dim,
+        **config.adapter.model_dump(),
+    )
+
+
+_BUILDERS: dict[str, Callable[[OmniVideoConfig], Any]] = {
+    "mllm": _mllm,
+    "vision_tower": _vision_tower,
+    "text_head": _text_head,
+    "vision_head": _vision_head,
+    "adapter": _adapter,
+    "dit": lambda config: build_dit(config.dit),
+    "vae": lambda config: build_vae(config.vae),
+    "text_encoder": lambda config: build_text_encoder(config.text_encoder),
+}
+
+
+def build_part(name: str, config: OmniVideoConfig, seed: int = 0) -> nn.Module:
+    """One part in float32, in eval mode; its weights depend on the seed and its own name alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed * len(PARTS) + PARTS.index(name))
+        part: nn.Module = _BUILDERS[name](config)
+    return part.eval()
+
+
+def parameter_counts(config: OmniVideoConfig) -> dict[str, int]:
+    """Parameters of each part, counted on the meta device: no weight is allocated."""
+    with torch.device("meta"):
+        return {name: sum(p.numel() for p in build_part(name, config).parameters()) for name in PARTS}

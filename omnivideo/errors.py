@@ -1,0 +1,11 @@
+"""Mistakes a user can mend, told apart from failures of the program."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """A wrong input: `what` is wrong, at which `step`, and the `next_step` that mends it."""
+
+    def __init__(self, what: str, step: str, next_step: str) -> None:
+        super().__init__(f"{step}: {what}. {next_step}")
+        self.what, self.step, self.next_step = what, step, next_step

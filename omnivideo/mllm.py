@@ -1,0 +1,118 @@
+"""The multimodal language model (section 3.2): VILA's body and projector, and the separate text head."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel
+
+MEDIA = -1  # stands in token ids where a projected visual token goes; the vocabulary has no such row
+
+
+class Merge2x2(nn.Module):
+    """Four neighbouring patches into one token: [M, S², C] -> [M, ceil(S/2)², 4C], odd grids padded with zeros.
+
+    Column after column, as VILA's released projector orders tokens and channels
+    (llava/model/multimodal_projector/base_projector.py, DownSampleBlock).
+    """
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Merge the patches of M frames."""
+        side = round(patches.shape[1] ** 0.5)
+        grid = patches.unflatten(1, (side, side))
+        odd = side % 2
+        grid = nn.functional.pad(grid, (0, 0, 0, odd, 0, odd))
+        half = (side + odd) // 2
+        blocks = grid.unflatten(2, (half, 2)).unflatten(1, (half, 2))  # M, row, in-row, column, in-column, C
+        return blocks.permute(0, 3, 1, 2, 4, 5).flatten(3).flatten(1, 2)
+
+
+class Projector(nn.Module):
+    """VILA's `mlp_downsample`; `layers` carries the released names (1: norm, 2 and 4: linear)."""
+
+    def __init__(self, vision_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            Merge2x2(),
+            nn.LayerNorm(4 * vision_size),
+            nn.Linear(4 * vision_size, hidden_size),
+            nn.GELU(),
+            nn.Linear(hidden_size, hidden_size),
+        )
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """[M, S², C] -> [M, ceil(S/2)², hidden]."""
+        projected: Tensor = self.layers(patches)
+        return projected
+
+
+class Mllm(ModelMixin, ConfigMixin):
+    """Language-model body with input embeddings and projector; heads are parts of their own, weights untied.
+
+    `llm` is a dict of a transformers configuration (llama or qwen2).
+    """
+
+    _supports_gradient_checkpointing = True
+
+    @register_to_config
+    def __init__(self, llm: dict[str, Any], vision_size: int) -> None:
+        super().__init__()
+        self.body = AutoModel.from_config(AutoConfig.for_model(**llm))
+        self.projector = Projector(vision_size, llm["hidden_size"])
+
+    def enable_gradient_checkpointing(self, *_: Any) -> None:
+        """Recompute the body's layers in the backward pass."""
+        self.body.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+
+    def embed(self, ids: Tensor, patches: Tensor | None = None) -> Tensor:
+        """Token ids [B, L] -> embeddings [B, L, D]; MEDIA positions take, in order, the projected patches."""
+        media = ids == MEDIA
+        embeds: Tensor = self.body.embed_tokens(ids.masked_fill(media, 0))
+        if patches is None:
+            return embeds
+        projected = self.projector(patches).flatten(0, 1).to(embeds.dtype)
+        return embeds.masked_scatter(media.unsqueeze(-1), projected)
+
+    def forward(self, embeds: Tensor, mask: Tensor, cache: Any = None) -> Tensor:
+        """Hidden states [B, L, D] of embeddings [B, L, D]; mask [B, past + L] is true at real positions.
+
+        With a transformers `cache` the past is read from it and the new positions are added.
+        """
+        positions = (mask.long().cumsum(dim=1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
+        out = self.body(
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        )
+        hidden: Tensor = out.last_hidden_state
+        return hidden
+
+    def resize_vocabulary(self, rows: int) -> None:
+        """Grow the input embedding to `rows`; new rows start at the mean of the old."""
+        self.body.resize_token_embeddings(rows, mean_resizing=False)
+        old = self.config.llm["vocab_size"]
+        with torch.no_grad():
+            weight = self.body.embed_tokens.weight
+            weight[old:] = weight[:old].float().mean(dim=0).to(weight.dtype)
+        self.register_to_config(llm={**self.config.llm, "vocab_size": rows})
+
+
+class TextHead(ModelMixin, ConfigMixin):
+    """Hidden states to logits over the vocabulary with its four markers: Eq. 2's head."""
+
+    @register_to_config
+    def __init__(self, hidden_size: int, vocab_size: int) -> None:
+        super().__init__()
+        self.lm_head = nn.Linear(hidden_size, vocab_size, bias=False)
+        nn.init.normal_(self.lm_head.weight, std=0.02)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """[B, L, D] -> [B, L, vocabulary]."""
+        logits: Tensor = self.lm_head(hidden)
+        return logits

@@ -1,0 +1,271 @@
+"""The whole model: eight parts by name, and what training and sampling ask of them together.
+
+Shapes: B batch, F frames, N visual tokens, Dv their width, L text tokens, S condition tokens, z latent channels.
+Pixels are in [-1, 1]. A micro-batch calls each trainable part once: DeepSpeed's ZeRO reduces wrong gradients when a
+module runs twice before its backward.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from omnivideo.build import PARTS, build_part
+from omnivideo.conditioning import ConditionPlan, plan_condition
+from omnivideo.config import MediaKind, OmniVideoConfig
+from omnivideo.decoder import (
+    build_scheduler,
+    denormalise,
+    install_condition_mask,
+    normalise,
+    set_condition_mask,
+)
+from omnivideo.flow import wan_timestep
+from omnivideo.prompts import EDIT, GENERATE, OPENERS, PromptBatch, answer_ids, chat_ids, clean, left_padded
+from omnivideo.tokens import byte_tokenizer, marker_id
+from omnivideo.vision_head import free_running, teacher_forced
+from omnivideo.vision_tower import evenly_spaced
+
+
+class OmniVideoModel(nn.Module):
+    """The parts of `PARTS` as submodules, two tokenizers and a scheduler. Parts share no parameter."""
+
+    mllm: Any
+    vision_tower: Any
+    text_head: Any
+    vision_head: Any
+    adapter: Any
+    dit: Any
+    vae: Any
+    text_encoder: Any
+
+    def __init__(
+        self,
+        config: OmniVideoConfig,
+        parts: dict[str, nn.Module],
+        tokenizer: Any,
+        text_tokenizer: Any,
+        scheduler: Any,
+    ) -> None:
+        super().__init__()
+        self.config, self.scheduler = config, scheduler
+        self.tokenizer, self.text_tokenizer = tokenizer, text_tokenizer
+        for name in PARTS:
+            self.add_module(name, parts[name])
+        install_condition_mask(self.dit)
+
+    @classmethod
+    def build(cls, config: OmniVideoConfig, seed: int = 0) -> OmniVideoModel:
+        """Random weights in float32 on the CPU; the same seed gives the same weights."""
+        parts = {name: build_part(name, config, seed) for name in PARTS}
+        scheduler = build_scheduler(config.scheduler)
+        return cls(config, parts, byte_tokenizer(), byte_tokenizer(append_eos=True), scheduler)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, dtype: torch.dtype | None = None) -> OmniVideoModel:
+        """Load a folder (or hub id) that `save_pretrained` wrote; the autoencoder stays float32 whatever `dtype`."""
+        from omnivideo.pipeline import OmniVideoPipeline
+
+        return OmniVideoPipeline.from_pretrained(folder, dtype=dtype).model
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the pipeline folder: safetensors a part, tokenizers, scheduler, model_index.json, config.json."""
+        from omnivideo.pipeline import OmniVideoPipeline
+
+        OmniVideoPipeline.of(self).save_pretrained(folder)
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The eight parts by name, disjoint in parameters."""
+        return {name: getattr(self, name) for name in PARTS}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the transformer is."""
+        return next(self.dit.parameters()).device
+
+    # --- what the frozen encoders give -------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def encode_text(self, texts: list[str]) -> tuple[Tensor, Tensor]:
+        """UMT5 embeddings [B, L, text_dim], zero past each text's end as Wan has them, and the mask [B, L]."""
+        batch = self.text_tokenizer(
+            [clean(text) for text in texts],
+            padding="max_length",
+            max_length=self.config.text_encoder.max_tokens,
+            truncation=True,
+            return_tensors="pt",
+        ).to(self.text_encoder.device)
+        states = self.text_encoder(batch.input_ids, batch.attention_mask).last_hidden_state
+        mask = batch.attention_mask.bool()
+        return states * mask.unsqueeze(-1).to(states.dtype), mask
+
+    @torch.no_grad()
+    def vision_targets(self, frames: Tensor) -> Tensor:
+        """E of Eq. 1 from frames [B, F, 3, H, W]: [B, N, Dv], `tokens_per_frame` for each of the frames.
+
+        Of more frames than `vision_head.video_frames`, that many evenly spaced ones are taken; N is
+        `config.vision_head.num_tokens(kind)` for one frame (image) or at least `video_frames` (video).
+        """
+        picked = evenly_spaced(frames, self.config.vision_head.video_frames)
+        tokens = self.vision_tower.targets(picked.flatten(0, 1), self.config.vision_head.tokens_per_frame)
+        unflat: Tensor = tokens.unflatten(0, picked.shape[:2]).flatten(1, 2)
+        return unflat
+
+    @torch.no_grad()
+    def encode_video(self, frames: Tensor) -> Tensor:
+        """Normalised latents [B, z, 1+(T−1)/4, H/8, W/8], float32, of frames [B, 3, T, H, W]; the posterior's mode."""
+        with torch.autocast(frames.device.type, enabled=False):
+            posterior = self.vae.encode(frames.to(self.vae.dtype)).latent_dist
+        return normalise(self.vae, posterior.mode().float())
+
+    @torch.no_grad()
+    def decode_latents(self, latents: Tensor) -> Tensor:
+        """Frames [B, 3, T, H, W] in [-1, 1] of normalised latents."""
+        with torch.autocast(latents.device.type, enabled=False):
+            frames: Tensor = self.vae.decode(denormalise(self.vae, latents.float()).to(self.vae.dtype)).sample
+        return frames.float()
+
+    # --- the MLLM and its heads --------------------------------------------------------------------------------
+
+    def stage1_forward(
+        self,
+        prompts: list[str],
+        targets: Tensor,
+        kind: MediaKind,
+        source_frames: Tensor | None = None,
+        source_mask: Tensor | None = None,
+    ) -> Tensor:
+        """Visual tokens [B, N, Dv] that the vision head predicts when fed the true ones, targets [B, N, Dv].
+
+        Editing shows the MLLM source_frames [B, F, 3, H, W]; source_mask [B] tells which samples have a source.
+        """
+        embeds, mask = self._visual_prompt(prompts, kind, source_frames, source_mask)
+        return teacher_forced(self.mllm, self.vision_head, embeds, mask, targets)
+
+    def predict_visual(
+        self,
+        prompts: list[str],
+        kind: MediaKind,
+        num_tokens: int | None = None,
+        source_frames: Tensor | None = None,
+    ) -> Tensor:
+        """Visual tokens [B, N, Dv] generated one after another; N defaults to what the configuration says."""
+        with torch.no_grad():
+            embeds, mask = self._visual_prompt(prompts, kind, source_frames, None)
+        count = num_tokens or self.config.vision_head.num_tokens(kind)
+        return free_running(self.mllm, self.vision_head, embeds, mask, count)
+
+    def text_logits(
+        self, questions: list[str], answers: list[str], frames: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Eq. 2's (logits [B, K, V], labels [B, K]), aligned: logits[:, k] predicts labels[:, k]; −100 elsewhere.
+
+        Only the K last positions, which hold every answer, meet the text head. An answer may be a marker such as
+        `<BOV>`, which teaches the head to tell generation from understanding. frames [B, F, 3, H, W].
+        """
+        rows, patches = self._question_rows(questions, frames)
+        endings = [answer_ids(self.tokenizer, answer) for answer in answers]
+        batch = self._padded([row + ending for row, ending in zip(rows, endings, strict=True)])
+        hidden = self.mllm(self.mllm.embed(batch.ids, patches), batch.mask)
+        width = max(len(ending) for ending in endings)
+        logits = self.text_head(hidden[:, -width - 1 : -1])
+        labels = [[-100] * (width - len(ending)) + ending for ending in endings]
+        return logits, torch.tensor(labels, device=logits.device)
+
+    def question_embeds(self, questions: list[str], frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Left-padded prompt embeddings [B, L, D] and mask [B, L], ready for an answer to be written."""
+        rows, patches = self._question_rows(questions, frames)
+        batch = self._padded(rows)
+        return self.mllm.embed(batch.ids, patches), batch.mask
+
+    def _question_rows(
+        self, questions: list[str], frames: Tensor | None
+    ) -> tuple[list[list[int]], Tensor | None]:
+        texts = [clean(question) for question in questions]
+        if frames is None:
+            return [chat_ids(self.tokenizer, text) for text in texts], None
+        shown = evenly_spaced(frames, self.config.mllm.max_frames)
+        rows = [chat_ids(self.tokenizer, text, shown.shape[1], self._media_tokens) for text in texts]
+        return rows, self._patches(shown.flatten(0, 1))
+
+    def _visual_prompt(
+        self, prompts: list[str], kind: MediaKind, frames: Tensor | None, present: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        has = [frames is not None and (present is None or bool(present[i])) for i in range(len(prompts))]
+        shown = None if frames is None else evenly_spaced(frames, self.config.mllm.max_frames)
+        opener = marker_id(self.tokenizer, OPENERS[kind])
+        rows = []
+        for prompt, edits in zip(prompts, has, strict=True):
+            content = (EDIT if edits else GENERATE)[kind].format(prompt=clean(prompt))
+            count = shown.shape[1] if edits and shown is not None else 0
+            rows.append([*chat_ids(self.tokenizer, content, count, self._media_tokens), opener])
+        patches = None
+        if shown is not None and any(has):
+            patches = self._patches(shown[torch.tensor(has, device=shown.device)].flatten(0, 1))
+        batch = self._padded(rows)
+        embeds = self.mllm.embed(batch.ids, patches)
+        start = self.vision_head.start[0 if kind == "image" else 1].to(embeds.dtype)
+        return embeds + F.pad(start.view(1, 1, -1), (0, 0, embeds.shape[1] - 1, 0)), batch.mask
+
+    @property
+    def _media_tokens(self) -> int:
+        vision = self.config.mllm.vision
+        return (-(-(vision.image_size // vision.patch_size) // 2)) ** 2
+
+    @torch.no_grad()
+    def _patches(self, frames: Tensor) -> Tensor:
+        features: Tensor = self.vision_tower.features(frames)
+        return features.to(self.mllm.projector.layers[2].weight.dtype)
+
+    def _padded(self, rows: list[list[int]]) -> PromptBatch:
+        return left_padded(rows, self.tokenizer.pad_token_id, self.mllm.body.embed_tokens.weight.device)
+
+    # --- the adapter and the decoder ---------------------------------------------------------------------------
+
+    def plan(self, num_visual: int, source_latents: Tensor | None = None) -> ConditionPlan:
+        """How many tokens of each kind the condition will have under `condition_budget`. Raises InputError."""
+        grid = None if source_latents is None else self.adapter.source_grid(source_latents)
+        return plan_condition(
+            num_visual, grid, self.config.text_encoder.max_tokens, self.config.condition_budget
+        )
+
+    def condition(
+        self,
+        visual: Tensor,
+        text_emb: Tensor,
+        text_mask: Tensor,
+        source_latents: Tensor | None = None,
+        source_mask: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """c = [v ‖ h ‖ t] [B, S, text_dim] and its mask [B, S] (false: never attended).
+
+        visual [B, N, Dv], text_emb [B, L, text_dim], text_mask [B, L], source_latents [B, z, t, h, w] for edits,
+        source_mask [B] true where a sample of a mixed batch has a source. v comes first, `plan(N, source)` long.
+        """
+        plan = self.plan(visual.shape[1], source_latents)
+        result: tuple[Tensor, Tensor] = self.adapter(
+            visual, text_emb, text_mask, source_latents, source_mask, plan
+        )
+        return result
+
+    def velocity(self, x_t: Tensor, t: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
+        """V_θ(X_t, Q, t) of Eq. 4, float32, in the paper's direction (data − noise), for times t [B] in [0, 1]."""
+        return -self.predict_flow(x_t, wan_timestep(t), condition, mask)
+
+    def predict_flow(
+        self, x_t: Tensor, timestep: Tensor, condition: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        """Wan's own output (noise − data), float32, at its timesteps [B] in [0, 1000]."""
+        set_condition_mask(self.dit, mask)
+        dtype = self.dit.patch_embedding.weight.dtype
+        out: Tensor = self.dit(
+            hidden_states=x_t.to(dtype),
+            timestep=timestep.to(x_t.device),
+            encoder_hidden_states=condition.to(dtype),
+            return_dict=False,
+        )[0]
+        return out.float()

@@ -1,0 +1,139 @@
+"""The configurations that have names; every shape that is not a default stands here."""
+
+from __future__ import annotations
+
+from omnivideo.config import (
+    AdapterConfig,
+    DitConfig,
+    GenerationConfig,
+    LlmConfig,
+    MllmConfig,
+    OmniVideoConfig,
+    SiglipConfig,
+    TextEncoderConfig,
+    VaeConfig,
+    VisionHeadConfig,
+)
+from omnivideo.errors import InputError
+
+# Wan2.1's own universal negative prompt in its English wording (diffusers, `WanPipeline` documentation).
+NEGATIVE_PROMPT = (
+    "Bright tones, overexposed, static, blurred details, subtitles, style, works, paintings, images, static, "
+    "overall gray, worst quality, low quality, JPEG compression residue, ugly, incomplete, extra fingers, "
+    "poorly drawn hands, poorly drawn faces, deformed, disfigured, misshapen limbs, fused fingers, "
+    "still picture, messy background, three legs, many people in the background, walking backwards"
+)
+# 256 bytes, <pad> </s> <s> <unk> and the four markers: see omnivideo/tokens.py.
+BYTE_VOCABULARY = 264
+
+
+def _tiny() -> OmniVideoConfig:
+    siglip = SiglipConfig(
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        image_size=70,  # a 5×5 grid: odd, like the 27×27 of so400m
+    )
+    llm = LlmConfig(
+        vocab_size=BYTE_VOCABULARY,
+        hidden_size=128,
+        intermediate_size=256,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+    )
+    return OmniVideoConfig(
+        mllm=MllmConfig(llm=llm, vision=siglip, max_frames=2),
+        vision_head=VisionHeadConfig(target=siglip, tokens_per_frame=4, video_frames=2),
+        adapter=AdapterConfig(depth=1, hidden_size=128, source_width=48),
+        dit=DitConfig(
+            num_attention_heads=4, attention_head_dim=24, text_dim=64, freq_dim=32, ffn_dim=192, num_layers=2
+        ),
+        vae=VaeConfig(base_dim=8, num_res_blocks=1),
+        text_encoder=TextEncoderConfig(
+            vocab_size=BYTE_VOCABULARY,
+            d_model=64,
+            d_kv=16,
+            d_ff=128,
+            num_layers=2,
+            num_heads=4,
+            max_tokens=256,
+        ),
+        condition_budget=384,
+        generation=GenerationConfig(
+            height=64,
+            width=64,
+            num_frames=9,
+            fps=8,
+            image_steps=8,
+            video_steps=8,
+            max_new_tokens=32,
+            negative_prompt="blurred, low quality, static",
+        ),
+    )
+
+
+def _small() -> OmniVideoConfig:
+    siglip = SiglipConfig(
+        hidden_size=384, intermediate_size=1536, num_hidden_layers=8, num_attention_heads=6, image_size=224
+    )
+    llm = LlmConfig(
+        vocab_size=BYTE_VOCABULARY,
+        hidden_size=512,
+        intermediate_size=1536,
+        num_hidden_layers=8,
+        num_attention_heads=8,
+        num_key_value_heads=4,
+    )
+    return OmniVideoConfig(
+        mllm=MllmConfig(llm=llm, vision=siglip, max_frames=4),
+        vision_head=VisionHeadConfig(target=siglip, tokens_per_frame=16, video_frames=4),
+        adapter=AdapterConfig(depth=2, hidden_size=1024, source_width=384),
+        dit=DitConfig(
+            num_attention_heads=6,
+            attention_head_dim=64,
+            text_dim=512,
+            freq_dim=128,
+            ffn_dim=1536,
+            num_layers=12,
+        ),
+        vae=VaeConfig(base_dim=32),
+        text_encoder=TextEncoderConfig(
+            vocab_size=BYTE_VOCABULARY, d_model=512, d_kv=64, d_ff=1024, num_layers=8, num_heads=8
+        ),
+        condition_budget=2048,
+        generation=GenerationConfig(
+            height=256, width=256, num_frames=17, max_new_tokens=256, negative_prompt=NEGATIVE_PROMPT
+        ),
+    )
+
+
+def _omni_11b() -> OmniVideoConfig:
+    llm = LlmConfig(  # Llama-3-VILA1.5-8B: 128,256 rows and the four markers
+        vocab_size=128_260,
+        hidden_size=4096,
+        intermediate_size=14_336,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+    )
+    return OmniVideoConfig(
+        mllm=MllmConfig(llm=llm, vision=SiglipConfig()),
+        vision_head=VisionHeadConfig(target=SiglipConfig()),
+        adapter=AdapterConfig(),
+        dit=DitConfig(),
+        vae=VaeConfig(),
+        text_encoder=TextEncoderConfig(),
+        generation=GenerationConfig(negative_prompt=NEGATIVE_PROMPT),
+    )
+
+
+_BUILDERS = {"tiny": _tiny, "small": _small, "omni-11b": _omni_11b}
+
+
+def preset(name: str) -> OmniVideoConfig:
+    """The named configuration: `tiny`, `small` or `omni-11b`. Raises InputError for another name."""
+    if name not in _BUILDERS:
+        raise InputError(f"no preset is called {name!r}", "model", f"Choose one of {', '.join(_BUILDERS)}")
+    return _BUILDERS[name]()

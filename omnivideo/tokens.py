@@ -1,0 +1,53 @@
+"""Tokenizers: the four modality markers, and byte-level vocabularies for models with random weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+BOI, EOI, BOV, EOV = "<BOI>", "<EOI>", "<BOV>", "<EOV>"
+MARKERS = (BOI, EOI, BOV, EOV)  # section 3.2
+
+_CHAT = (
+    "{{ bos_token }}{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}assistant: {% endif %}"
+)
+
+
+def byte_tokenizer(append_eos: bool = False) -> Any:
+    """A transformers tokenizer with one token a byte, 264 entries, left-padded, with the four markers.
+
+    `append_eos` gives the text encoder's flavour: the end token closes every text and padding goes right.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    specials = ["<pad>", "</s>", "<s>", "<unk>"]  # 0 and 1 as in UMT5
+    entries = [*specials, *sorted(pre_tokenizers.ByteLevel.alphabet()), *MARKERS]
+    tokenizer = Tokenizer(models.BPE(vocab={entry: i for i, entry in enumerate(entries)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    if append_eos:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="$A </s>", special_tokens=[("</s>", 1)]
+        )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        eos_token="</s>",
+        bos_token="<s>",
+        unk_token="<unk>",
+        extra_special_tokens=list(MARKERS),
+        padding_side="right" if append_eos else "left",
+        chat_template=None if append_eos else _CHAT,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def add_markers(tokenizer: Any) -> int:
+    """Add the four markers to a released tokenizer; returns how many were new."""
+    return int(tokenizer.add_special_tokens({"extra_special_tokens": list(MARKERS)}))
+
+
+def marker_id(tokenizer: Any, marker: str) -> int:
+    """The token id of one of the four markers."""
+    return int(tokenizer.convert_tokens_to_ids(marker))

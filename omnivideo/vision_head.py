@@ -1,0 +1,89 @@
+"""The vision head (section 3.2): hidden states to continuous SigLIP2 tokens, one after another.
+
+As in MetaMorph's VPiT, a predicted token goes back in through an input connector; in training the true token does
+(teacher forcing), so one pass predicts all of them. The `query` mode asks with learned queries in a single pass.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from omnivideo.mllm import Mllm
+
+
+class VisionHead(ModelMixin, ConfigMixin):
+    """Output head, input connector and, in `query` mode, the queries; nothing of the MLLM itself.
+
+    `start` is added to the embedding of <BOI> or <BOV>, whose rows belong to the frozen MLLM in stage 1.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        hidden_size: int,
+        vision_size: int,
+        depth: int = 2,
+        mode: Literal["autoregressive", "query"] = "autoregressive",
+        max_tokens: int = 256,
+    ) -> None:
+        super().__init__()
+        body = [layer for _ in range(depth - 1) for layer in (nn.Linear(hidden_size, hidden_size), nn.GELU())]
+        self.head = nn.Sequential(nn.LayerNorm(hidden_size), *body, nn.Linear(hidden_size, vision_size))
+        self.start = nn.Parameter(torch.zeros(2, hidden_size))
+        self.mode = mode
+        if mode == "autoregressive":
+            self.connector = nn.Sequential(
+                nn.LayerNorm(vision_size),
+                nn.Linear(vision_size, hidden_size),
+                nn.GELU(),
+                nn.Linear(hidden_size, hidden_size),
+            )
+        else:
+            self.queries = nn.Parameter(torch.randn(max_tokens, hidden_size) * 0.02)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """[B, N, D] -> visual tokens [B, N, Dv]."""
+        tokens: Tensor = self.head(hidden)
+        return tokens
+
+    def inputs(self, tokens: Tensor) -> Tensor:
+        """What follows the marker in training: true tokens [B, N, Dv] -> N−1 input embeddings (N in query mode)."""
+        if self.mode == "query":
+            return self.queries[: tokens.shape[1]].expand(len(tokens), -1, -1)
+        shifted: Tensor = self.connector(tokens[:, :-1].to(self.dtype))
+        return shifted
+
+
+def teacher_forced(mllm: Mllm, head: VisionHead, prompt: Tensor, mask: Tensor, targets: Tensor) -> Tensor:
+    """Predict every target [B, N, Dv] from prompt embeddings [B, L, D] and the targets before it, in one pass.
+
+    The prompt is left-padded (mask [B, L]) and ends with its marker.
+    """
+    inputs = head.inputs(targets).to(prompt.dtype)
+    embeds = torch.cat([prompt, inputs], dim=1)
+    full = torch.cat([mask, mask.new_ones(inputs.shape[:2])], dim=1)
+    hidden = mllm(embeds, full)
+    predicted: Tensor = head(hidden[:, -targets.shape[1] :])
+    return predicted
+
+
+@torch.no_grad()
+def free_running(mllm: Mllm, head: VisionHead, prompt: Tensor, mask: Tensor, num_tokens: int) -> Tensor:
+    """Generate [B, num_tokens, Dv], each token from those generated before it."""
+    if head.mode == "query":
+        shape = (len(prompt), num_tokens, head.config.vision_size)
+        return teacher_forced(mllm, head, prompt, mask, prompt.new_empty(shape))
+    cache: Any = DynamicCache()
+    embeds, tokens = prompt, []
+    for _ in range(num_tokens):
+        token = head(mllm(embeds, mask, cache)[:, -1:])
+        tokens.append(token)
+        embeds = head.connector(token).to(prompt.dtype)
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+    return torch.cat(tokens, dim=1)

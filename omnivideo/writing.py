@@ -1,0 +1,60 @@
+"""Text out of the MLLM: sampling one token after another with a key-value cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from omnivideo.mllm import Mllm, TextHead
+
+
+@torch.no_grad()
+def write(
+    mllm: Mllm,
+    head: TextHead,
+    embeds: Tensor,
+    mask: Tensor,
+    stop_id: int,
+    *,
+    banned: tuple[int, ...] = (),
+    max_new_tokens: int,
+    temperature: float,
+    top_p: float,
+    generator: torch.Generator | None = None,
+) -> list[list[int]]:
+    """Continue left-padded prompts [B, L, D] until `stop_id`; returns each answer's ids without it.
+
+    temperature 0 takes the likeliest token. `banned` ids are never written.
+    """
+    cache: Any = DynamicCache()
+    alive = [True] * len(embeds)
+    answers: list[list[int]] = [[] for _ in alive]
+    for _ in range(max_new_tokens):
+        logits = head(mllm(embeds, mask, cache)[:, -1:])[:, 0].float()
+        logits[:, list(banned)] = -torch.inf
+        ids = choose(logits, temperature, top_p, generator)
+        for row, token in enumerate(ids.tolist()):
+            alive[row] = alive[row] and token != stop_id
+            if alive[row]:
+                answers[row].append(token)
+        if not any(alive):
+            break
+        embeds = mllm.embed(ids.unsqueeze(1))
+        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+    return answers
+
+
+def choose(logits: Tensor, temperature: float, top_p: float, generator: torch.Generator | None) -> Tensor:
+    """Draw ids [B] from logits [B, V] by nucleus sampling: the fewest likeliest tokens that hold `top_p`."""
+    if temperature == 0:
+        return logits.argmax(dim=-1)
+    probabilities, order = (logits / temperature).softmax(dim=-1).sort(dim=-1, descending=True)
+    before = probabilities.cumsum(dim=-1) - probabilities
+    kept = probabilities.masked_fill(before >= top_p, 0.0)
+    if generator is not None and generator.device != kept.device:
+        kept, order = kept.to(generator.device), order.to(generator.device)
+    drawn = torch.multinomial(kept, 1, generator=generator)
+    return order.gather(1, drawn)[:, 0].to(logits.device)
