@@ -1,4 +1,4 @@
-"""The local Ray cluster: started when no address is given, shared by the commands of one user, stopped when idle.
+"""The local Ray cluster: started where no address is given, shared by a user's commands, stopped when idle.
 
 It runs in a session of its own, so that a killed command leaves its job running and the next command finds it
 again. Everything binds to loopback and asks for a token (Ray's API runs whatever it is sent: CVE-2023-48022).

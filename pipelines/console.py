@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from curation.errors import InputError as CurationInputError
+from omnivideo.errors import InputError as ModelInputError
 from pipelines.home import new_log
 from training.errors import InputError as TrainingInputError
 
@@ -70,7 +71,7 @@ def reports_errors(command: Callable[..., Any]) -> Callable[..., None]:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (CurationInputError, TrainingInputError) as error:
+        except (CurationInputError, TrainingInputError, ModelInputError) as error:
             _end(f"{error.what} (while {error.step}). {error.next_step}", EXIT_BAD_INPUT)
         except KeyboardInterrupt:
             _end("stopped; what is finished is kept: run the same command again to go on", EXIT_STOPPED)

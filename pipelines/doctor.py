@@ -18,7 +18,18 @@ WEIGHTS = {
     "Wan-AI/Wan2.1-T2V-1.3B-Diffusers": "the paper's decoder; without it generated clips are noise",
     "google/siglip2-so400m-patch14-384": "targets of Eq. 1; without it they come from a random tower",
 }
-ENGINES = ("torch", "ray", "prefect", "deepspeed", "diffusers", "transformers", "deltalake", "duckdb", "av", "scenedetect")
+ENGINES = (
+    "torch",
+    "ray",
+    "prefect",
+    "deepspeed",
+    "diffusers",
+    "transformers",
+    "deltalake",
+    "duckdb",
+    "av",
+    "scenedetect",
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,9 @@ def _devices() -> Iterator[Finding]:
     import torch
 
     cores = len(os.sched_getaffinity(0))
-    yield Finding("CPU cores", "ok", str(cores), "" if cores > 1 else "training takes two workers: they will share it")
+    yield Finding(
+        "CPU cores", "ok", str(cores), "" if cores > 1 else "training takes two workers: they will share it"
+    )
     if not torch.cuda.is_available():
         yield Finding("GPU", "note", "none", "the preset tiny trains on CPUs; small and omni-11b need GPUs")
     for index in range(torch.cuda.device_count()):
@@ -86,14 +99,18 @@ def _authentication() -> Iterator[Finding]:
     if os.environ.get("RAY_AUTH_MODE", "token") == "token":
         yield Finding("Ray token", "ok", "asked for by the clusters that omnivideo starts")
     else:
-        yield Finding("Ray token", "missing", "off", "whoever reaches the cluster runs code on it: unset RAY_AUTH_MODE")
+        yield Finding(
+            "Ray token", "missing", "off", "whoever reaches the cluster runs code on it: unset RAY_AUTH_MODE"
+        )
     remote = os.environ.get("PREFECT_API_URL")
     if not remote:
         yield Finding("Prefect", "ok", "embedded server, on loopback while a command runs")
     elif os.environ.get("PREFECT_API_AUTH_STRING") or os.environ.get("PREFECT_API_KEY"):
         yield Finding("Prefect", "ok", f"{remote}, with credentials")
     else:
-        yield Finding("Prefect", "note", remote, "no credentials set: see that the server is not open to others")
+        yield Finding(
+            "Prefect", "note", remote, "no credentials set: see that the server is not open to others"
+        )
 
 
 def _weights() -> Iterator[Finding]:

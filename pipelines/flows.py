@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-# Read by Prefect when it is imported. Nothing phones home, and a busy small machine gets time to start the server.
+# Read by Prefect when it is imported. Nothing phones home, and a small machine gets time to start the server.
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
@@ -49,19 +49,21 @@ def sample_clip(model: str, prompt: str, out: str) -> str:
     """Generate one clip from `prompt` with the exported model; return the file's path."""
     from pipelines.generation import generate
 
-    return generate(model, prompt, out)
+    return str(generate(model, prompt, out)["file"])
 
 
 @flow(name="curate", flow_run_name="curate-{run_id}", persist_result=False)
 def curate(request: dict[str, Any], run_id: str, address: str | None = None) -> Event:
     """Media to a dataset version."""
-    return ray_job("curation.job", request, address)
+    result: Event = ray_job("curation.job", request, address)
+    return result
 
 
 @flow(name="train", flow_run_name="train-{run_id}", persist_result=False)
 def train(request: dict[str, Any], run_id: str, address: str | None = None) -> Event:
     """A dataset version to a trained model."""
-    return ray_job("training.job", request, address)
+    result: Event = ray_job("training.job", request, address)
+    return result
 
 
 @flow(name="retrain", flow_run_name="retrain-{run_id}", persist_result=False)

@@ -20,7 +20,8 @@ def lines(result: dict[str, Any]) -> Iterator[str]:
     for name, count in rows:
         yield f"  {name:<24} {count:>7,}  {share(count, clips):>6}  {'#' * bar(count, clips)}"
     total = sum(count for _, count in rows)
-    yield f"  {'= clips':<24} {total:>7,}  {'the funnel closes' if total == clips else 'THE FUNNEL DOES NOT CLOSE'}"
+    closes = "the funnel closes" if total == clips else "THE FUNNEL DOES NOT CLOSE"
+    yield f"  {'= clips':<24} {total:>7,}  {closes}"
 
 
 def share(count: int, whole: int) -> str:

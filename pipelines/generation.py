@@ -1,14 +1,75 @@
-"""One prompt to one file, for the command line and for a look at a model just trained."""
+"""One prompt to one file, and one question to one answer: what the commands and the retrain flow call."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omnivideo.errors import InputError
+
+if TYPE_CHECKING:
+    from omnivideo.pipeline import OmniVideoPipeline
+
+PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
 
 
-def generate(model: str, prompt: str, out: str, source: str | None = None, think: bool = False, **options: Any) -> str:
-    """Generate an image or a video with the model folder `model` and write it to `out`; return that path.
+def generate(
+    model: str,
+    prompt: str,
+    out: str,
+    source: str | None = None,
+    think: bool = False,
+    seed: int = 0,
+    num_frames: int | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Generate with the model folder `model`, write `out`, and return `file`, `prompt` and `seed`.
 
-    With `source` the call is an edit of that image or video. `options` are the pipeline's own (steps,
-    num_frames, height, width, seed, guidance_scale).
+    A picture's suffix means one frame. With `source` the call edits that image or video. `options` are the
+    pipeline's own (height, width, steps, guidance_scale, fps); None leaves its default. The `prompt` returned
+    is the one that was rendered: with `think` the model's own. Raises InputError for a missing model or source,
+    and for sizes that the model cannot make.
     """
-    raise NotImplementedError
+    import torch
+
+    from omnivideo import media
+
+    if source and not Path(source).is_file():
+        raise InputError(f"no source {source}", "generate", "Check the path")
+    if num_frames is None and Path(out).suffix.lower() in PICTURES:
+        num_frames = 1
+    result = load(model)(
+        prompt,
+        source=source,
+        think=think,
+        num_frames=num_frames,
+        generator=torch.Generator().manual_seed(seed),
+        **options,
+    )
+    file = media.save(result.frames[0], out, result.fps)
+    return {"file": str(file), "prompt": result.prompts[0], "seed": seed}
+
+
+def ask(model: str, source: str, question: str, seed: int = 0) -> dict[str, Any]:
+    """Answer `question` about an image or a video with the model folder `model`; return `answer`."""
+    import torch
+
+    if not Path(source).is_file():
+        raise InputError(f"no media {source}", "ask", "Check the path")
+    return {"answer": load(model).ask(source, question, generator=torch.Generator().manual_seed(seed))}
+
+
+def load(model: str) -> OmniVideoPipeline:
+    """Return the pipeline of a model folder, on a GPU in bfloat16 where there is one. Raises InputError."""
+    if not (Path(model) / "model_index.json").is_file():
+        raise InputError(
+            f"no model in {model}", "load the model", "Give a folder that `omnivideo train` exported"
+        )
+    import torch
+
+    from omnivideo.pipeline import OmniVideoPipeline
+
+    gpu = torch.cuda.is_available()
+    pipeline = OmniVideoPipeline.from_pretrained(model, dtype=torch.bfloat16 if gpu else None)
+    pipeline.to("cuda" if gpu else "cpu")
+    return pipeline

@@ -8,6 +8,7 @@ import hashlib
 import json
 import shlex
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,8 +48,8 @@ class Job:
 def run(job: Job, on_event: Callable[[Event], None], log: Path) -> Event:
     """Run `job` to its end and return its result event; attach to it if it already runs.
 
-    Each event goes to `on_event`, every other line to `log`. Raises InputError if the job says that its input is
-    bad, JobFailed if it ends otherwise. On KeyboardInterrupt the job is stopped.
+    Each event goes to `on_event`, every line to `log`. Raises InputError if the job says that its input is bad,
+    JobFailed if it ends otherwise. On KeyboardInterrupt the job is stopped.
     """
     with cluster.locked():
         address = job.address or cluster.ensure()
@@ -60,6 +61,18 @@ def run(job: Job, on_event: Callable[[Event], None], log: Path) -> Event:
     except KeyboardInterrupt:
         client.stop_job(submission)
         raise
+
+
+def warm(address: str | None) -> None:
+    """Begin to start the local cluster in the background: Prefect's server takes as long."""
+
+    def start() -> None:
+        # A cluster that does not start is reported by `run`, which tries again.
+        with contextlib.suppress(cluster.ClusterError), cluster.locked():
+            cluster.ensure()
+
+    if not address:
+        threading.Thread(target=start, daemon=True).start()
 
 
 def release(address: str | None) -> None:
@@ -126,7 +139,9 @@ def _write_request(job: Job) -> str:
     return str(path)
 
 
-def _follow(client: JobSubmissionClient, submission: str, on_event: Callable[[Event], None], log: Path) -> Event:
+def _follow(
+    client: JobSubmissionClient, submission: str, on_event: Callable[[Event], None], log: Path
+) -> Event:
     last: Event = {}
 
     def take(line: str) -> None:
@@ -150,7 +165,9 @@ def _follow(client: JobSubmissionClient, submission: str, on_event: Callable[[Ev
 
 
 def _why(last: Event, status: str, log: Path) -> str:
-    said = f"{last['what']} (step: {last['step']})" if last.get("event") == "error" else f"it ended as {status}"
+    said = (
+        f"{last['what']} (step: {last['step']})" if last.get("event") == "error" else f"it ended as {status}"
+    )
     return f"{said}; the whole log: {log}"
 
 
@@ -182,7 +199,7 @@ def _tail(
     while True:
         with contextlib.suppress(ConnectionError, OSError, RuntimeError):
             asyncio.run(read())
-        # A socket may close early; events are cumulative, so reading the log again from its start is harmless.
+        # A socket may close early; events are cumulative: reading the log again from its start is harmless.
         if client.get_job_status(submission).value in ENDED:
             return
         time.sleep(1.0)

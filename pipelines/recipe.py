@@ -43,10 +43,10 @@ class Recipe(BaseModel):
 
 
 def load(path: str, overrides: list[str] | None = None, sources: list[str] | None = None) -> Recipe:
-    """Read the recipe at `path`, with `KEY=VALUE` overrides by dotted path; `sources` replace the recipe's own.
+    """Read the recipe at `path` with `KEY=VALUE` overrides by dotted path; `sources` replace the recipe's own.
 
-    `path` may also be a built-in recipe's bare name. Raises InputError with one line that names the key, and its
-    near match where there is one, for anything that does not fit.
+    `path` may also be a built-in recipe's bare name. Raises InputError with one line that names the key, and
+    its near match where there is one, for anything that does not fit.
     """
     file = _find(path)
     document = _read(file)
@@ -69,7 +69,9 @@ def override(document: dict[str, Any], assignment: str) -> None:
     """
     key, equals, text = assignment.partition("=")
     if not equals or not key:
-        raise InputError(f"--set {assignment!r} is not KEY=VALUE", "reading --set", "write --set split.max_seconds=10")
+        raise InputError(
+            f"--set {assignment!r} is not KEY=VALUE", "reading --set", "write --set split.max_seconds=10"
+        )
     *way, last = key.split(".")
     at: Any = document
     for part in way:
@@ -84,7 +86,9 @@ def _value(text: str, assignment: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
-        raise InputError(f"--set {assignment!r}: the value is not YAML", "reading --set", "quote it") from None
+        raise InputError(
+            f"--set {assignment!r}: the value is not YAML", "reading --set", "quote it"
+        ) from None
 
 
 def _step_into(at: Any, part: str, assignment: str) -> Any:
@@ -105,7 +109,9 @@ def _index(entries: list[Any], part: str, assignment: str) -> int:
     if part in named:
         return named.index(part)
     present = ", ".join(str(n) for n in named if isinstance(n, str))
-    raise InputError(f"--set {assignment!r}: no entry {part!r} in the list (there are: {present})", "reading --set", FIX)
+    raise InputError(
+        f"--set {assignment!r}: no entry {part!r} in the list (there are: {present})", "reading --set", FIX
+    )
 
 
 def _find(path: str) -> Path:
@@ -113,7 +119,9 @@ def _find(path: str) -> Path:
         if candidate.is_file():
             return candidate
     built_in = ", ".join(sorted(p.stem for p in BUILT_IN.glob("*.yaml")))
-    raise InputError(f"no recipe {path}", "reading the recipe", f"give a YAML file, or a built-in one: {built_in}")
+    raise InputError(
+        f"no recipe {path}", "reading the recipe", f"give a YAML file, or a built-in one: {built_in}"
+    )
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -124,9 +132,13 @@ def _read(file: Path) -> dict[str, Any]:
         line = f" (line {where.line + 1})" if where else ""
         raise InputError(f"{file} is not YAML{line}", "reading the recipe", "correct it there") from None
     except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}", "reading the recipe", "check it") from None
+        raise InputError(
+            f"{file} cannot be read: {error.strerror}", "reading the recipe", "check it"
+        ) from None
     if not isinstance(document, dict):
-        raise InputError(f"{file} holds no keys", "reading the recipe", "start from pipelines/recipes/tiny.yaml")
+        raise InputError(
+            f"{file} holds no keys", "reading the recipe", "start from pipelines/recipes/tiny.yaml"
+        )
     return document
 
 
@@ -137,7 +149,9 @@ def _explain(error: ValidationError) -> str:
     if first["type"] != "extra_forbidden":
         return f"{where}: {first['msg']}{more}"
     *way, unknown = first["loc"]
-    near = difflib.get_close_matches(str(unknown), sorted(_fields(Recipe, [str(p) for p in way])), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(
+        str(unknown), sorted(_fields(Recipe, [str(p) for p in way])), n=1, cutoff=0.5
+    )
     return f"unknown key {where!r}" + (f"; did you mean {near[0]!r}?" if near else "") + more
 
 

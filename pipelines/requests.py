@@ -21,7 +21,12 @@ def absolute(location: str) -> str:
 
 
 def curate(
-    recipe: Recipe, out: str, run_id: str, limit: int | None = None, fresh: bool = False, score_all: bool = False
+    recipe: Recipe,
+    out: str,
+    run_id: str,
+    limit: int | None = None,
+    fresh: bool = False,
+    score_all: bool = False,
 ) -> dict[str, Any]:
     """Return the curation job's request."""
     document = recipe.model_dump(mode="json", exclude_none=True)
@@ -39,7 +44,12 @@ def curate(
 
 
 def train(
-    recipe: Recipe, data: str, out: str, run_id: str, version: int | None = None, only_stage: str | None = None
+    recipe: Recipe,
+    data: str,
+    out: str,
+    run_id: str,
+    version: int | None = None,
+    only_stage: str | None = None,
 ) -> dict[str, Any]:
     """Return the training job's request."""
     document = recipe.model_dump(mode="json", exclude_none=True)

@@ -46,8 +46,10 @@ def versions(dataset: Dataset, json: Json = False) -> None:
         return
     for row in rows:
         funnel = row["funnel"] or {}
-        counts = f"{funnel.get('inputs', 0):>7,} inputs {funnel.get('clips', 0):>7,} clips {funnel.get('kept', 0):>7,} kept"
-        typer.echo(f"{row['version']:>4}  {row['time']}  {counts}  recipe {row['recipe_sha256'][:12]}  {row['run_id']}")
+        counts = " ".join(f"{funnel.get(name, 0):>7,} {name}" for name in ("inputs", "clips", "kept"))
+        typer.echo(
+            f"{row['version']:>4}  {row['time']}  {counts}  recipe {row['recipe_sha256'][:12]}  {row['run_id']}"
+        )
 
 
 def _version(commit: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,27 +22,29 @@ def generate(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT")],
     source: Annotated[str | None, typer.Option(metavar="MEDIA", help="edit this image or video")] = None,
     think: Annotated[bool, typer.Option("--think", help="let the model rewrite the prompt first")] = False,
-    out: Annotated[str, typer.Option(metavar="FILE", help=".mp4 for a video, .png for an image")] = "sample.mp4",
+    out: Annotated[
+        str, typer.Option(metavar="FILE", help=".mp4 for a video, .png for an image")
+    ] = "sample.mp4",
     frames: Annotated[int | None, typer.Option(min=1, help="4n+1; 1 for an image")] = None,
     height: Annotated[int | None, typer.Option(help="pixels, a multiple of 16")] = None,
     width: Annotated[int | None, typer.Option(help="pixels, a multiple of 16")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="default: 50 for an image, 40 for a video")] = None,
     guidance: Annotated[float | None, typer.Option(help="default: 5.0 for an image, 3.0 for a video")] = None,
-    fps: Annotated[float | None, typer.Option(min=1.0, help="of the video; default: 8")] = None,
+    fps: Annotated[int | None, typer.Option(min=1, help="of the video")] = None,
     seed: Annotated[int, typer.Option()] = 0,
     json: Json = False,
 ) -> None:
     """Generate an image or a video from a prompt, or edit a source."""
     from pipelines import generation
 
-    sizes = {"num_frames": frames, "height": height, "width": width, "num_inference_steps": steps}
-    options = {**sizes, "guidance_scale": guidance, "fps": fps, "seed": seed}
+    sizes = {"num_frames": frames, "height": height, "width": width, "fps": fps}
+    options: dict[str, Any] = {**sizes, "steps": steps, "guidance_scale": guidance, "seed": seed}
     result = generation.generate(model, prompt, out, source=source, think=think, **options)
     if json:
         _print_json(result)
         return
-    if result.get("rewritten_prompt"):
-        typer.echo(f"rewritten  {result['rewritten_prompt']}")
+    if think:
+        typer.echo(f"rewritten  {result['prompt']}")
     typer.echo(result["file"])
 
 

@@ -33,7 +33,9 @@ def curate(
     out: Annotated[str | None, typer.Option(metavar="DATASET", help="default: runs/<recipe>/dataset")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="only the first N inputs")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="forget unfinished work and start over")] = False,
-    score_all: Annotated[bool, typer.Option("--score-all", help="score clips that are rejected already, too")] = False,
+    score_all: Annotated[
+        bool, typer.Option("--score-all", help="score clips that are rejected already, too")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Turn media into a new dataset version and print the funnel. Goes on where a killed run stopped."""
@@ -86,7 +88,9 @@ def retrain(
     source: Sources = None,
     set_: Set = None,
     out: Annotated[str | None, typer.Option(metavar="FOLDER", help="default: runs/<recipe>")] = None,
-    prompt: Annotated[str, typer.Option(help="what the sample clip shows")] = "a person rides a bike through a park",
+    prompt: Annotated[
+        str, typer.Option(help="what the sample clip shows")
+    ] = "a person rides a bike through a park",
     limit: Annotated[int | None, typer.Option(min=1, help="only the first N inputs")] = None,
     json: Json = False,
 ) -> None:
@@ -113,12 +117,17 @@ def retrain(
             term.print_json({**result, **parts})
 
 
-def _run(term: Terminal, recipe: LoadedRecipe, call: Callable[[ModuleType], dict[str, Any]]) -> dict[str, Any]:
-    """Return what the flow in `call` returns; show its progress, and let go of the local cluster at its end."""
+def _run(
+    term: Terminal, recipe: LoadedRecipe, call: Callable[[ModuleType], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what the flow in `call` returns; show its progress and let go of the local cluster."""
     from pipelines.progress import Progress
 
     term.print(f"starting Prefect and Ray; what they print goes to {term.log}")
-    from pipelines import flows, jobs
+    from pipelines import jobs
+
+    jobs.warm(recipe.cluster.address)
+    from pipelines import flows
 
     try:
         with Progress(term.console) as progress:

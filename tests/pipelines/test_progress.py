@@ -8,13 +8,29 @@ from rich.console import Console
 
 from pipelines.progress import Progress, duration, line
 
-FILTERS = {"event": "progress", "stage": "filters", "in": 50, "kept": 40, "rejected": 9, "errors": 1, "total": 100}
+FILTERS = {
+    "event": "progress",
+    "stage": "filters",
+    "in": 50,
+    "kept": 40,
+    "rejected": 9,
+    "errors": 1,
+    "total": 100,
+}
 
 
 def test_line_names_counts_rate_and_time_left() -> None:
     """A running stage's line has in, kept, rejected, errors, rate and ETA."""
     text = line({**FILTERS, "seconds": 10.0})
-    for part in ("filters", "in    50", "kept    40", "rejected     9", "errors     1", "5.0/s", "ETA 10.0 s"):
+    for part in (
+        "filters",
+        "in    50",
+        "kept    40",
+        "rejected     9",
+        "errors     1",
+        "5.0/s",
+        "ETA 10.0 s",
+    ):
         assert part in text
 
 
@@ -25,7 +41,9 @@ def test_done_line_says_what_it_took() -> None:
 
 def test_training_line_has_step_and_loss() -> None:
     """A training stage's line has step, steps and loss."""
-    text = line({"event": "progress", "stage": "stage-1", "step": 3, "steps": 12, "loss": 0.5, "seconds": 3.0})
+    text = line(
+        {"event": "progress", "stage": "stage-1", "step": 3, "steps": 12, "loss": 0.5, "seconds": 3.0}
+    )
     assert "step     3/12" in text
     assert "loss   0.5000" in text
     assert "ETA 9.0 s" in text

@@ -51,12 +51,16 @@ def test_unknown_filter_is_refused(tmp_path: Path) -> None:
 
 def test_set_overrides_by_dotted_path(written: str) -> None:
     """--set reaches sections, and filters by their names, whether they have fields yet or not."""
-    loaded = recipe.load(written, ["split.max_seconds=3", "filters.motion.method=farneback", "filters.duration.min_seconds=2"])
+    loaded = recipe.load(
+        written, ["split.max_seconds=3", "filters.motion.method=farneback", "filters.duration.min_seconds=2"]
+    )
     assert loaded.split.max_seconds == 3
     assert loaded.filters == [{"motion": {"method": "farneback"}}, {"duration": {"min_seconds": 2}}]
 
 
-@pytest.mark.parametrize("assignment", ["split", "=3", "filters.nothing.x=1", "split.method=[", "split.nosuch=1"])
+@pytest.mark.parametrize(
+    "assignment", ["split", "=3", "filters.nothing.x=1", "split.method=[", "split.nosuch=1"]
+)
 def test_bad_set_is_one_clear_error(written: str, assignment: str) -> None:
     """A --set that cannot be applied is refused as the user's mistake."""
     with pytest.raises(InputError):
