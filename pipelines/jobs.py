@@ -165,9 +165,7 @@ def _follow(
 
 
 def _why(last: Event, status: str, log: Path) -> str:
-    said = (
-        f"{last['what']} (step: {last['step']})" if last.get("event") == "error" else f"it ended as {status}"
-    )
+    said = f"{last['what']} (step: {last['step']})" if last.get("event") == "error" else f"it ended as {status}"
     return f"{said}; the whole log: {log}"
 
 

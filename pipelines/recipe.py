@@ -86,9 +86,7 @@ def _value(text: str, assignment: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
-        raise InputError(
-            f"--set {assignment!r}: the value is not YAML", "reading --set", "quote it"
-        ) from None
+        raise InputError(f"--set {assignment!r}: the value is not YAML", "reading --set", "quote it") from None
 
 
 def _step_into(at: Any, part: str, assignment: str) -> Any:
@@ -132,9 +130,7 @@ def _read(file: Path) -> dict[str, Any]:
         line = f" (line {where.line + 1})" if where else ""
         raise InputError(f"{file} is not YAML{line}", "reading the recipe", "correct it there") from None
     except OSError as error:
-        raise InputError(
-            f"{file} cannot be read: {error.strerror}", "reading the recipe", "check it"
-        ) from None
+        raise InputError(f"{file} cannot be read: {error.strerror}", "reading the recipe", "check it") from None
     if not isinstance(document, dict):
         raise InputError(
             f"{file} holds no keys", "reading the recipe", "start from pipelines/recipes/tiny.yaml"
