@@ -41,12 +41,12 @@ class Section(BaseModel):
 class ModelSection(Section):
     """Which model is trained: a preset with random weights, or a folder of an earlier one."""
 
-    preset: str | None = Field(None, description="tiny | small | omni-11b; tiny if no path is given")
-    path: str | None = Field(None, description="a saved pipeline folder to start from")
+    preset: str | None = Field(default=None, description="tiny | small | omni-11b; tiny if no path is given")
+    path: str | None = Field(default=None, description="a saved pipeline folder to start from")
     overrides: dict[str, Any] = Field(
         default_factory=dict, description="the preset's keys by dotted path, such as dit.num_layers"
     )
-    seed: int = Field(0, ge=0, description="of the random weights of a preset")
+    seed: int = Field(default=0, ge=0, description="of the random weights of a preset")
 
     @model_validator(mode="after")
     def _one_origin(self) -> ModelSection:
@@ -61,36 +61,43 @@ class MixSection(Section):
     """What the batches are made of."""
 
     weights: dict[Task, Annotated[float, Field(ge=0.0)]] | None = Field(
-        None,
+        default=None,
         description="share of each task, over those that the dataset has; left out: the paper's Table 1",
     )
     captions_as_understanding: bool = Field(
-        True,
+        default=True,
         description="where the dataset has no image (or video) understanding rows, ask for its captions "
         "instead, so that the text head trains (Eq. 2)",
     )
-    caption_dropout: Share = Field(0.1, description="share of samples trained without text, for guidance")
+    caption_dropout: Share = Field(
+        default=0.1, description="share of samples trained without text, for guidance"
+    )
 
 
 class StageSection(Section):
     """How long and how one phase trains. The phases differ in their defaults only."""
 
-    steps: int = Field(1000, ge=1, description="optimiser steps")
-    batch_size: int = Field(8, ge=1, description="samples a step over all workers")
-    micro_batch_size: int = Field(1, ge=1, description="samples a worker takes through the model at once")
-    learning_rate: float = Field(1e-4, gt=0.0)
-    warmup_steps: int = Field(0, ge=0, description="steps of linear warm-up; constant after")
-    weight_decay: float = Field(0.01, ge=0.0)
-    max_grad_norm: float = Field(1.0, gt=0.0)
-    fps: float = Field(8.0, gt=0.0, description="frames a second that videos are sampled at (section 4.3)")
+    steps: int = Field(default=1000, ge=1, description="optimiser steps")
+    batch_size: int = Field(default=8, ge=1, description="samples a step over all workers")
+    micro_batch_size: int = Field(
+        default=1, ge=1, description="samples a worker takes through the model at once"
+    )
+    learning_rate: float = Field(default=1e-4, gt=0.0)
+    warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up; constant after")
+    weight_decay: float = Field(default=0.01, ge=0.0)
+    max_grad_norm: float = Field(default=1.0, gt=0.0)
+    fps: float = Field(
+        default=8.0, gt=0.0, description="frames a second that videos are sampled at (section 4.3)"
+    )
     tasks: tuple[Task, ...] | None = Field(
-        None, description="tasks of this phase, each a must; left out: those of the paper that are there"
+        default=None,
+        description="tasks of this phase, each a must; left out: those of the paper that are there",
     )
     min_scores: dict[str, float] = Field(
         default_factory=dict, description="least stored score, by its name (FILTER_SCORE), of a sample"
     )
     generation_first_share: Share = Field(
-        0.0, description="share of the steps that train text-to-image and text-to-video alone, first"
+        default=0.0, description="share of the steps that train text-to-image and text-to-video alone, first"
     )
 
 
@@ -101,7 +108,7 @@ class HeadsSection(StageSection):
 class AlignSection(StageSection):
     """Stage 2, first phase: the adapter towards the text encoder's space."""
 
-    steps: int = Field(500, ge=1)
+    steps: int = Field(default=500, ge=1)
 
 
 class FlowSection(StageSection):
@@ -113,29 +120,33 @@ class FlowSection(StageSection):
 class JointSection(StageSection):
     """Stage 3: vision head, adapter and DiT together, at 12 frames a second (section 4.3)."""
 
-    learning_rate: float = Field(1e-5, gt=0.0)
-    fps: float = Field(12.0, gt=0.0)
+    learning_rate: float = Field(default=1e-5, gt=0.0)
+    fps: float = Field(default=12.0, gt=0.0)
     generation_first_share: Share = 0.5
 
 
 class StagesSection(Section):
     """The paper's three stages, the second in its two phases, and what they share."""
 
-    image_sizes: tuple[Size, ...] = Field(((480, 480),), min_length=1, description="height, width, pixels")
-    video_sizes: tuple[Size, ...] = Field(((352, 640),), min_length=1, description="height, width, pixels")
+    image_sizes: tuple[Size, ...] = Field(
+        default=((480, 480),), min_length=1, description="height, width, pixels"
+    )
+    video_sizes: tuple[Size, ...] = Field(
+        default=((352, 640),), min_length=1, description="height, width, pixels"
+    )
     clip_seconds: tuple[Annotated[float, Field(gt=0.0)], ...] = Field(
-        (2.0, 1.0),
+        default=(2.0, 1.0),
         min_length=1,
         description="lengths that videos are cut to: each takes the longest that it fills, shorter ones sit "
         "out. Frames are 4n+1 for the VAE: 2 s are 17 frames at 8 fps, 25 at 12 fps",
     )
-    seed: int = Field(0, ge=0, description="of batches, noise, times and dropped captions")
-    checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints")
-    keep_checkpoints: int = Field(2, ge=1)
+    seed: int = Field(default=0, ge=0, description="of batches, noise, times and dropped captions")
+    checkpoint_every: int = Field(default=500, ge=1, description="steps between checkpoints")
+    keep_checkpoints: int = Field(default=2, ge=1)
     max_skipped_steps: int = Field(
-        10, ge=1, description="in a row, for gradients not finite, before giving up"
+        default=10, ge=1, description="in a row, for gradients not finite, before giving up"
     )
-    cache_megabytes: int = Field(512, ge=0, description="encoded samples kept in each worker's memory")
+    cache_megabytes: int = Field(default=512, ge=0, description="encoded samples kept in each worker's memory")
     stage_1: HeadsSection = HeadsSection()
     stage_2_align: AlignSection = AlignSection()
     stage_2_flow: FlowSection = FlowSection()
@@ -145,11 +156,13 @@ class StagesSection(Section):
 class ClusterSection(Section):
     """Where the work runs."""
 
-    address: str | None = Field(None, description="of a Ray job server; left out: a local one is started")
-    num_workers: int = Field(2, ge=1, description="training processes; batches do not depend on it")
-    use_gpu: bool = Field(False, description="one GPU a worker, over NCCL; otherwise CPUs over gloo")
-    cpus_per_worker: int = Field(1, ge=1)
-    max_failures: int = Field(2, ge=0, description="restarts of the workers from the last checkpoint")
+    address: str | None = Field(
+        default=None, description="of a Ray job server; left out: a local one is started"
+    )
+    num_workers: int = Field(default=2, ge=1, description="training processes; batches do not depend on it")
+    use_gpu: bool = Field(default=False, description="one GPU a worker, over NCCL; otherwise CPUs over gloo")
+    cpus_per_worker: int = Field(default=1, ge=1)
+    max_failures: int = Field(default=2, ge=0, description="restarts of the workers from the last checkpoint")
 
 
 class TrainRequest(Section):
@@ -157,7 +170,9 @@ class TrainRequest(Section):
 
     data: str = Field(description="folder or URL of the dataset")
     out: str = Field(description="the run's folder, on storage that every worker sees")
-    version: int | None = Field(None, description="of the dataset; left out: the newest when the run starts")
+    version: int | None = Field(
+        default=None, description="of the dataset; left out: the newest when the run starts"
+    )
     only_stage: Literal["1", "2", "3"] | None = None
     model: ModelSection = ModelSection()
     mix: MixSection = MixSection()

@@ -20,4 +20,4 @@ class InputError(ValueError):
 
 
 class TrainingError(RuntimeError):
-    """A promise of the run is broken (a frozen part moved, no finite gradients for too long): stop at once."""
+    """A promise of the run is broken: a frozen part moved, or gradients stay without a finite value."""

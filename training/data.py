@@ -1,0 +1,72 @@
+"""From a row's media bytes to frames of a bucket's shape: sampled at a rate, resized, centre-cropped."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from training.errors import TrainingError
+from training.samples import Bucket
+
+if TYPE_CHECKING:
+    from curation.dataset import Dataset
+
+
+class Media(NamedTuple):
+    """Bytes of a clip or image and, for edits, of the source it was edited from."""
+
+    target: bytes
+    source: bytes | None
+
+
+def read_media(dataset: Dataset, sample_ids: Iterable[str]) -> dict[str, Media]:
+    """Return the media of some samples, by sample id, in one scan of the shards."""
+    listed = ", ".join(f"'{sample_id}'" for sample_id in sorted(set(sample_ids)))
+    rows = dataset.iter_rows(("sample_id", "media", "edit_source"), where=f"sample_id IN ({listed})")
+    return {row["sample_id"]: Media(row["media"], row["edit_source"]) for row in rows}
+
+
+def decode(media: bytes, bucket: Bucket, fps: float, sample_id: str) -> Tensor:
+    """Return frames [3, T, H, W] in [-1, 1], float32: T of the bucket, taken `fps` a second from the start.
+
+    Raises TrainingError, naming the sample, for media that do not decode: shards hold what decoded once.
+    """
+    try:
+        images = _still(media, bucket.frames) if bucket.kind == "image" else _moving(media, bucket.frames, fps)
+        shaped = [ImageOps.fit(image, (bucket.width, bucket.height)) for image in images]
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise TrainingError(f"sample {sample_id} does not decode: {type(error).__name__}: {error}") from error
+    frames = torch.from_numpy(np.stack([np.asarray(image) for image in shaped]))
+    return frames.permute(3, 0, 1, 2).float() / 127.5 - 1
+
+
+def _still(media: bytes, count: int) -> list[Image.Image]:
+    with Image.open(io.BytesIO(media)) as image:
+        return [ImageOps.exif_transpose(image).convert("RGB")] * count
+
+
+def _moving(media: bytes, count: int, fps: float) -> list[Image.Image]:
+    import av
+
+    images: dict[int, Image.Image] = {}
+    last = None
+    with av.open(io.BytesIO(media)) as container:
+        stream = container.streams.video[0]
+        rate = float(stream.average_rate or stream.guessed_rate or fps)
+        wanted = [int(k / fps * rate + 1e-4) for k in range(count)]  # the frame on show at time k / fps
+        for position, frame in enumerate(container.decode(stream)):
+            last = frame
+            if position in wanted:
+                images[position] = frame.to_image()
+            if position >= wanted[-1]:
+                break
+    if last is None:
+        raise ValueError("no frame in the clip")
+    end = last.to_image()  # stays on show to the clip's end
+    return [images.get(number, end) for number in wanted]

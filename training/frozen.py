@@ -1,0 +1,33 @@
+"""Proof that frozen parts stayed as they were: digests of every tensor, before and after a stage."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from training.errors import TrainingError
+
+
+def digest(module: nn.Module) -> str:
+    """Return a SHA-256 over names, types, shapes and bytes of all parameters and buffers of `module`."""
+    total = hashlib.sha256()
+    tensors: list[tuple[str, Tensor]] = [*module.named_parameters(), *module.named_buffers()]
+    for name, tensor in sorted(tensors, key=lambda pair: pair[0]):
+        total.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}:".encode())
+        total.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def digests(parts: Mapping[str, nn.Module], names: Iterable[str]) -> dict[str, str]:
+    """Return the digest of each named part."""
+    return {name: digest(parts[name]) for name in sorted(names)}
+
+
+def check_unchanged(before: Mapping[str, str], after: Mapping[str, str], stage: str) -> None:
+    """Raise TrainingError, naming the parts, unless every frozen part is bit-identical to what it was."""
+    moved = [name for name in before if before[name] != after.get(name)]
+    if moved:
+        raise TrainingError(f"frozen parts changed during {stage}: {', '.join(moved)}")

@@ -1,0 +1,41 @@
+"""Modules that a backbone keeps in float32 stay so inside autocast too."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def keep_float32(module: nn.Module) -> list[str]:
+    """Take the submodules that `module` names in `_keep_in_fp32_modules` out of autocast; return their names.
+
+    For Wan's transformer: time_embedder and the norms (diffusers, `WanTransformer3DModel`). Rotary angles and
+    the scale-and-shift tables are added in float32 by its own code.
+    """
+    wanted = tuple(getattr(module, "_keep_in_fp32_modules", None) or ())
+    kept = [(name, child) for name, child in module.named_modules() if name.rpartition(".")[2] in wanted]
+    for _, child in kept:
+        if not isinstance(child.forward, _Float32):
+            child.forward = _Float32(child.forward)
+    return [name for name, _ in kept]
+
+
+class _Float32:
+    """A forward method outside autocast, on float32 inputs."""
+
+    def __init__(self, forward: Callable[..., Any]) -> None:
+        self._forward = forward
+        functools.update_wrapper(self, forward)
+
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
+        device = next((x.device.type for x in inputs if isinstance(x, torch.Tensor)), "cpu")
+        with torch.autocast(device, enabled=False):
+            return self._forward(*(_up(x) for x in inputs), **named)
+
+
+def _up(value: Any) -> Any:
+    return value.float() if isinstance(value, torch.Tensor) and value.is_floating_point() else value

@@ -1,0 +1,125 @@
+"""What a phase trains on: from a dataset's samples and the recipe to the batch of every step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from training.config import EDITING, GENERATION, TABLE_1, UNDERSTANDING, StageSection, Task, TrainRequest
+from training.errors import InputError
+from training.plan import Batch, BatchPlan, Stream
+from training.samples import Sample, bucket_of, count_tasks, with_captions_as_understanding
+from training.stages import Phase, sub_stages
+
+Scored = tuple[Sample, dict[str, float | None]]
+
+
+class PhasePlan(NamedTuple):
+    """The batches of one phase; `parts` are (first step, number of the sub-stage's plan)."""
+
+    steps: int
+    parts: tuple[tuple[int, BatchPlan], ...]
+    tasks: dict[Task, int]
+    left_out: int
+
+    def batch(self, step: int) -> tuple[int, Batch]:
+        """Return the sub-stage (from 0) and the batch of step `step` of the phase."""
+        number = max(i for i, (first, _) in enumerate(self.parts) if first <= step)
+        first, plan = self.parts[number]
+        return number, plan.batch(step - first)
+
+
+def plan_phase(phase: Phase, request: TrainRequest, scored: Sequence[Scored], version: int) -> PhasePlan:
+    """Plan every batch of `phase` over version `version` of the dataset, of which `scored` are the samples.
+
+    A phase takes those of the paper's tasks that the dataset has, by the weights of `mix`; tasks that the
+    recipe names for the phase must all be there. Raises InputError, naming tasks and counts, if they are not,
+    if nothing is left to train on, or if the batch does not divide among the workers.
+    """
+    settings = phase.settings(request.stages)
+    _check_division(phase, settings, request.cluster.num_workers)
+    samples = _good_enough(phase, settings, scored)
+    if request.mix.captions_as_understanding:
+        samples = with_captions_as_understanding(samples)
+    streams, left_out = _streams(phase, request, samples)
+    counts = count_tasks(sample for members in streams.values() for sample in members)
+    weights = _weights(phase, settings, request, counts)
+    parts, first = [], 0
+    for number, (steps, tasks) in enumerate(sub_stages(settings, tuple(weights))):
+        key = (request.stages.seed, version, phase.name, number)
+        chosen = {task: weights[task] for task in tasks}
+        parts.append((first, BatchPlan(streams, chosen, settings.batch_size, key)))
+        first += steps
+    used = {task: count for task, count in counts.items() if task in weights}
+    return PhasePlan(settings.steps, tuple(parts), used, left_out)
+
+
+def _check_division(phase: Phase, settings: StageSection, workers: int) -> None:
+    share, rest = divmod(settings.batch_size, workers)
+    if rest or share % settings.micro_batch_size:
+        raise InputError(
+            f"batch_size {settings.batch_size} is no multiple of {workers} workers × micro_batch_size "
+            f"{settings.micro_batch_size}",
+            phase.name,
+            f"set stages.{phase.section}.batch_size to a multiple of {workers * settings.micro_batch_size}",
+        )
+
+
+def _good_enough(phase: Phase, settings: StageSection, scored: Sequence[Scored]) -> list[Sample]:
+    """Keep samples whose scores reach the phase's least ones; without a score none is reached."""
+    kept = [sample for sample, scores in scored if _reaches(scores, settings.min_scores)]
+    if scored and not kept:
+        wanted = ", ".join(f"{name} ≥ {least:g}" for name, least in settings.min_scores.items())
+        raise InputError(
+            f"none of the dataset's {len(scored)} samples has {wanted}",
+            phase.name,
+            f"lower or remove stages.{phase.section}.min_scores",
+        )
+    return kept
+
+
+def _reaches(scores: dict[str, float | None], least: dict[str, float]) -> bool:
+    values = {name: scores.get(name) for name in least}
+    return all(value is not None and value >= least[name] for name, value in values.items())
+
+
+def _streams(
+    phase: Phase, request: TrainRequest, samples: Sequence[Sample]
+) -> tuple[dict[Stream, list[Sample]], int]:
+    """Group samples by bucket and task; also return how many clips are too short for any bucket."""
+    fps, left_out = phase.settings(request.stages).fps, 0
+    streams: dict[Stream, list[Sample]] = {}
+    for sample in samples:
+        bucket = bucket_of(sample, request.stages, fps)
+        if bucket is None:
+            left_out += 1
+        else:
+            streams.setdefault((bucket, sample.task), []).append(sample)
+    return streams, left_out
+
+
+def _weights(
+    phase: Phase, settings: StageSection, request: TrainRequest, counts: dict[Task, int]
+) -> dict[Task, float]:
+    mix = TABLE_1 if request.mix.weights is None else request.mix.weights
+    asked = settings.tasks or phase.tasks
+    weights = {task: mix.get(task, 0.0) for task in asked if counts[task]}
+    weights = {task: weight for task, weight in weights.items() if weight > 0}
+    missing = _missing(phase, settings, weights)
+    if missing:
+        have = ", ".join(f"{task} {counts[task]}" for task in asked)
+        raise InputError(
+            f"{phase.name} asks for {' or '.join(missing)}, but of its tasks the dataset has {have} "
+            f"(kept, long enough, weight above 0)",
+            phase.name,
+            f"curate media for {missing[0]}, or change mix.weights or stages.{phase.section}.tasks",
+        )
+    return weights
+
+
+def _missing(phase: Phase, settings: StageSection, there: dict[Task, float]) -> list[Task]:
+    """Return tasks that the phase cannot do without: those named in the recipe, else one of each purpose."""
+    if settings.tasks:
+        return [task for task in settings.tasks if task not in there]
+    purposes = [UNDERSTANDING, GENERATION] if phase.objective == "heads" else [GENERATION + EDITING]
+    return [task for purpose in purposes if not there.keys() & set(purpose) for task in purpose]
