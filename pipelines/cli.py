@@ -1,4 +1,4 @@
-"""The `omnivideo` command. Nothing heavy is imported before a command needs it: --help takes half a second."""
+"""The `omnivideo` command. Nothing heavy is imported before a command needs it: --help is quick."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def generate(
 
     A picture's suffix means one frame. With `source` the call edits that image or video. `options` are the
     pipeline's own (height, width, steps, guidance_scale, fps); None leaves its default. The `prompt` returned
-    is the one that was rendered: with `think` the model's own. Raises InputError for a missing model or source,
-    and for sizes that the model cannot make.
+    is the one that was rendered: with `think` the model's own. Raises InputError for a missing model or
+    source, and for sizes that the model cannot make.
     """
     import torch
 

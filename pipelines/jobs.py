@@ -48,8 +48,8 @@ class Job:
 def run(job: Job, on_event: Callable[[Event], None], log: Path) -> Event:
     """Run `job` to its end and return its result event; attach to it if it already runs.
 
-    Each event goes to `on_event`, every line to `log`. Raises InputError if the job says that its input is bad,
-    JobFailed if it ends otherwise. On KeyboardInterrupt the job is stopped.
+    Each event goes to `on_event`, every line to `log`. Raises InputError if the job says that its input is
+    bad, JobFailed if it ends otherwise. On KeyboardInterrupt the job is stopped.
     """
     with cluster.locked():
         address = job.address or cluster.ensure()
@@ -165,7 +165,9 @@ def _follow(
 
 
 def _why(last: Event, status: str, log: Path) -> str:
-    said = f"{last['what']} (step: {last['step']})" if last.get("event") == "error" else f"it ended as {status}"
+    said = (
+        f"{last['what']} (step: {last['step']})" if last.get("event") == "error" else f"it ended as {status}"
+    )
     return f"{said}; the whole log: {log}"
 
 

@@ -43,7 +43,7 @@ class Recipe(BaseModel):
 
 
 def load(path: str, overrides: list[str] | None = None, sources: list[str] | None = None) -> Recipe:
-    """Read the recipe at `path` with `KEY=VALUE` overrides by dotted path; `sources` replace the recipe's own.
+    """Read the recipe at `path` with `KEY=VALUE` overrides by dotted path; `sources` replace its own.
 
     `path` may also be a built-in recipe's bare name. Raises InputError with one line that names the key, and
     its near match where there is one, for anything that does not fit.
@@ -86,7 +86,9 @@ def _value(text: str, assignment: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
-        raise InputError(f"--set {assignment!r}: the value is not YAML", "reading --set", "quote it") from None
+        raise InputError(
+            f"--set {assignment!r}: the value is not YAML", "reading --set", "quote it"
+        ) from None
 
 
 def _step_into(at: Any, part: str, assignment: str) -> Any:
@@ -130,7 +132,9 @@ def _read(file: Path) -> dict[str, Any]:
         line = f" (line {where.line + 1})" if where else ""
         raise InputError(f"{file} is not YAML{line}", "reading the recipe", "correct it there") from None
     except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}", "reading the recipe", "check it") from None
+        raise InputError(
+            f"{file} cannot be read: {error.strerror}", "reading the recipe", "check it"
+        ) from None
     if not isinstance(document, dict):
         raise InputError(
             f"{file} holds no keys", "reading the recipe", "start from pipelines/recipes/tiny.yaml"

@@ -47,9 +47,8 @@ def versions(dataset: Dataset, json: Json = False) -> None:
     for row in rows:
         funnel = row["funnel"] or {}
         counts = " ".join(f"{funnel.get(name, 0):>7,} {name}" for name in ("inputs", "clips", "kept"))
-        typer.echo(
-            f"{row['version']:>4}  {row['time']}  {counts}  recipe {row['recipe_sha256'][:12]}  {row['run_id']}"
-        )
+        recipe = row["recipe_sha256"][:12]
+        typer.echo(f"{row['version']:>4}  {row['time']}  {counts}  recipe {recipe}  {row['run_id']}")
 
 
 def _version(commit: dict[str, Any]) -> dict[str, Any]:

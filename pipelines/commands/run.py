@@ -117,7 +117,9 @@ def retrain(
             term.print_json({**result, **parts})
 
 
-def _run(term: Terminal, recipe: LoadedRecipe, call: Callable[[ModuleType], dict[str, Any]]) -> dict[str, Any]:
+def _run(
+    term: Terminal, recipe: LoadedRecipe, call: Callable[[ModuleType], dict[str, Any]]
+) -> dict[str, Any]:
     """Return what the flow in `call` returns; show its progress and let go of the local cluster."""
     from pipelines.progress import Progress
 

@@ -43,7 +43,12 @@ def command_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLi
     """The command line, its cluster stopped at the end whatever the tests left behind."""
     folder = tmp_path_factory.mktemp("user")
     home = folder / "home"
-    env = {**os.environ, "OMNIVIDEO_HOME": str(home), "PREFECT_HOME": str(folder / "prefect"), "COLUMNS": "200"}
+    env = {
+        **os.environ,
+        "OMNIVIDEO_HOME": str(home),
+        "PREFECT_HOME": str(folder / "prefect"),
+        "COLUMNS": "200",
+    }
     yield CommandLine(folder, env)
     stop = "from pipelines import cluster\nwith cluster.locked(): cluster.stop()"
     subprocess.run([sys.executable, "-c", stop], env=env, check=True)
@@ -51,7 +56,7 @@ def command_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLi
 
 @pytest.fixture(scope="session")
 def media(tmp_path_factory: pytest.TempPathFactory, videos: Path, images: Path) -> Path:
-    """A folder of real media with a near-duplicate pair, an exact copy, a truncated file and one that is no media."""
+    """Real media with a near-duplicate pair, an exact copy, a truncated file and one that is no media."""
     folder = tmp_path_factory.mktemp("media")
     for file in (videos / "bikes.mp4", videos / "carphone_pristine.mp4", videos / "carphone_distorted.mp4"):
         shutil.copy(file, folder)

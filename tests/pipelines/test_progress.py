@@ -41,7 +41,9 @@ def test_done_line_says_what_it_took() -> None:
 
 def test_training_line_has_step_and_loss() -> None:
     """A training stage's line has step, steps and loss."""
-    text = line({"event": "progress", "stage": "stage-1", "step": 3, "steps": 12, "loss": 0.5, "seconds": 3.0})
+    text = line(
+        {"event": "progress", "stage": "stage-1", "step": 3, "steps": 12, "loss": 0.5, "seconds": 3.0}
+    )
     assert "step     3/12" in text
     assert "loss   0.5000" in text
     assert "ETA 9.0 s" in text
