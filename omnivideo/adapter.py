@@ -16,7 +16,8 @@ from omnivideo.conditioning import ConditionPlan, Grid
 class ResidualMlp(nn.Module):
     """x + MLP(norm(x)) whose last layer starts at zero, so text passes unchanged before training.
 
-    Wan's own text-to-video ability is then intact at step 0; the paper says only "standard random initialization".
+    Wan's own text-to-video ability is then intact at step 0; the paper says only "standard random
+    initialization".
     """
 
     def __init__(self, size: int, hidden_size: int) -> None:
@@ -28,7 +29,8 @@ class ResidualMlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., size] -> [..., size]."""
-        return x + self.down(F.gelu(self.up(self.norm(x)), approximate="tanh"))
+        update: Tensor = self.down(F.gelu(self.up(self.norm(x)), approximate="tanh"))
+        return x + update
 
 
 class SourceStem(nn.Module):
@@ -41,7 +43,9 @@ class SourceStem(nn.Module):
         self.out = nn.Linear(width, size)
 
     def forward(self, latents: Tensor, grid: Grid) -> Tensor:
-        """[B, z, t, h, w] -> [B, prod(grid), size], average-pooled to `grid`, with positions in space and time."""
+        """[B, z, t, h, w] -> [B, prod(grid), size], average-pooled to `grid`, with positions in space and
+        time.
+        """
         rows, columns = latents.shape[-2:]
         padding = (0, -columns % self.patch, 0, -rows % self.patch, 0, 0)
         features = self.conv(F.pad(latents, padding, mode="replicate"))
@@ -51,10 +55,12 @@ class SourceStem(nn.Module):
         return tokens + grid_positions(grid, tokens)
 
 
-class Adapter(ModelMixin, ConfigMixin):
-    """Projects each kind of token to `text_size`, joins them in the paper's order, then a shared residual trunk."""
+class Adapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers ships no types
+    """Projects each kind of token to `text_size`, joins them in the paper's order, then a shared residual
+    trunk.
+    """
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         vision_size: int,
@@ -85,10 +91,11 @@ class Adapter(ModelMixin, ConfigMixin):
         source_mask: Tensor | None,
         plan: ConditionPlan,
     ) -> tuple[Tensor, Tensor]:
-        """(c [B, S, text_size], mask [B, S]) from v [B, N, Dv], t [B, L, text_size] and h's latents [B, z, t, h, w].
+        """(c [B, S, text_size], mask [B, S]) from v [B, N, Dv], t [B, L, text_size] and h's latents [B, z, t,
+        h, w].
 
-        text_mask [B, L]: padding stays exactly zero and attended, as Wan was trained; source_mask [B]: samples
-        without a source get masked-out source tokens.
+        text_mask [B, L]: padding stays exactly zero and attended, as Wan was trained; source_mask [B]:
+        samples without a source get masked-out source tokens.
         """
         dtype, (batch, text_tokens) = self.dtype, text_mask.shape
         v = self.visual(_pooled(visual, plan.visual).to(dtype))
@@ -110,9 +117,7 @@ class Adapter(ModelMixin, ConfigMixin):
         """Zero, tied to the source stem's weights when unused: every rank then reduces the same gradients."""
         if source is not None or not (self.training and torch.is_grad_enabled()):
             return 0.0
-        return (
-            sum((p.sum() for p in self.source.parameters()), start=torch.zeros((), device=self.device)) * 0.0
-        )
+        return sum((p.sum() for p in self.source.parameters()), start=torch.zeros((), device=self.device)) * 0.0
 
 
 def _pooled(tokens: Tensor, count: int) -> Tensor:

@@ -21,11 +21,11 @@ LATENT_CHANNELS = 16
 PARTS = ("mllm", "vision_tower", "text_head", "vision_head", "adapter", "dit", "vae", "text_encoder")
 
 
-def _mllm(config: OmniVideoConfig) -> nn.Module:
+def _mllm(config: OmniVideoConfig) -> Any:
     return Mllm(llm=config.mllm.llm.model_dump(), vision_size=config.mllm.vision.hidden_size)
 
 
-def _vision_tower(config: OmniVideoConfig) -> nn.Module:
+def _vision_tower(config: OmniVideoConfig) -> Any:
     return VisionTower(
         understanding_config=config.mllm.vision.model_dump(),
         target_config=config.vision_head.target.model_dump(),
@@ -33,11 +33,11 @@ def _vision_tower(config: OmniVideoConfig) -> nn.Module:
     )
 
 
-def _text_head(config: OmniVideoConfig) -> nn.Module:
+def _text_head(config: OmniVideoConfig) -> Any:
     return TextHead(hidden_size=config.mllm.llm.hidden_size, vocab_size=config.mllm.llm.vocab_size)
 
 
-def _vision_head(config: OmniVideoConfig) -> nn.Module:
+def _vision_head(config: OmniVideoConfig) -> Any:
     head = config.vision_head
     return VisionHead(
         hidden_size=config.mllm.llm.hidden_size,
@@ -48,7 +48,7 @@ def _vision_head(config: OmniVideoConfig) -> nn.Module:
     )
 
 
-def _adapter(config: OmniVideoConfig) -> nn.Module:
+def _adapter(config: OmniVideoConfig) -> Any:
     return Adapter(
         vision_size=config.vision_head.target.hidden_size,
         latent_channels=LATENT_CHANNELS,

@@ -1,7 +1,8 @@
 """The condition-budget planner: what the decoder's cross-attention is given when not everything fits.
 
-The instruction is never cut. Source latents are pooled first (space before time), then visual tokens; what still
-does not fit is an error with its figures, because a silently shortened condition trains the wrong thing.
+The instruction is never cut. Source latents are pooled first (space before time), then visual tokens; what
+still does not fit is an error with its figures, because a silently shortened condition trains the wrong
+thing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ Grid = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class ConditionPlan:
-    """Tokens of each kind after pooling; `source` is a grid (frames, rows, columns) or None without a source."""
+    """Tokens of each kind after pooling; `source` is a grid (frames, rows, columns) or None without a
+    source.
+    """
 
     visual: int
     source: Grid | None
@@ -29,7 +32,9 @@ class ConditionPlan:
 
 
 def plan_condition(visual: int, source: Grid | None, text: int, budget: int) -> ConditionPlan:
-    """Fit `visual` + source + `text` tokens into `budget`. Raises InputError when the least still exceeds it."""
+    """Fit `visual` + source + `text` tokens into `budget`. Raises InputError when the least still exceeds
+    it.
+    """
     plan = ConditionPlan(visual, source, text)
     spatial = 1
     while plan.total > budget and plan.source is not None and plan.source != (1, 1, 1):
@@ -40,8 +45,8 @@ def plan_condition(visual: int, source: Grid | None, text: int, budget: int) -> 
         plan = ConditionPlan(-(-plan.visual // 2), plan.source, text)
     if plan.total > budget:
         raise InputError(
-            f"the condition needs at least {plan.total} tokens ({text} of text, {plan.total - text} of vision) "
-            f"but condition_budget is {budget}",
+            f"the condition needs at least {plan.total} tokens ({text} of text, "
+            f"{plan.total - text} of vision) but condition_budget is {budget}",
             "condition",
             f"Raise condition_budget to {plan.total} or more",
         )

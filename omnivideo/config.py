@@ -92,9 +92,7 @@ class AdapterConfig(Frozen):
 
     depth: int = Field(default=2, ge=0, description="residual blocks shared by all three kinds of token")
     hidden_size: int = 4096
-    source_width: int = Field(
-        default=1536, description="channels of the patch convolution over source latents"
-    )
+    source_width: int = Field(default=1536, description="channels of the patch convolution over source latents")
     source_patch: int = Field(default=4, description="latent pixels a side of one source patch")
 
 
@@ -133,9 +131,7 @@ class SchedulerConfig(Frozen):
     """UniPC over flow sigmas."""
 
     flow_shift: float = 3.0
-    flow_shift_720p: float = Field(
-        default=5.0, description="used when the shorter side has 720 pixels or more"
-    )
+    flow_shift_720p: float = Field(default=5.0, description="used when the shorter side has 720 pixels or more")
 
 
 class GenerationConfig(Frozen):
@@ -174,7 +170,8 @@ class OmniVideoConfig(Frozen):
     def _widths_agree(self) -> OmniVideoConfig:
         if self.text_encoder.d_model != self.dit.text_dim:
             raise ValueError(
-                f"text_encoder.d_model ({self.text_encoder.d_model}) must equal dit.text_dim ({self.dit.text_dim})"
+                f"text_encoder.d_model ({self.text_encoder.d_model}) must equal "
+                f"dit.text_dim ({self.dit.text_dim})"
             )
         return self
 

@@ -42,15 +42,16 @@ def build_scheduler(config: SchedulerConfig) -> Any:
     )
 
 
-class MaskedCrossAttention(WanAttnProcessor):
+class MaskedCrossAttention(WanAttnProcessor):  # type: ignore[misc]  # diffusers ships no types
     """Wan's attention with a condition mask in cross-attention, which diffusers' block has no argument for.
 
-    `mask` [B, 1, 1, S] is set for each forward and stays until the next, so checkpointed blocks recompute with it.
+    `mask` [B, 1, 1, S] is set for each forward and stays until the next, so checkpointed blocks recompute
+    with it.
     """
 
     mask: Tensor | None = None
 
-    def __call__(
+    def __call__(  # noqa: D102 -- the signature of the class it extends
         self,
         attn: Any,
         hidden_states: Tensor,

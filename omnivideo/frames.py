@@ -11,14 +11,16 @@ from torch import Tensor
 
 from omnivideo.errors import InputError
 
-# A path, a PIL image, a list of PIL images, uint8 [T, H, W, 3] or [H, W, 3], or a tensor [1, 3, T, H, W] in [-1, 1].
+# A path, a PIL image, a list of PIL images, uint8 [T, H, W, 3] or [H, W, 3], or a tensor [1, 3, T, H, W]
+# in [-1, 1].
 Media = Any
 
 
 def as_clip(
     media: Media, num_frames: int | None = None, height: int | None = None, width: int | None = None
 ) -> Tensor:
-    """Any `Media` as float32 [1, 3, T, H, W] in [-1, 1], cropped, resized and resampled where a size is given.
+    """Any `Media` as float32 [1, 3, T, H, W] in [-1, 1], cropped, resized and resampled where a size is
+    given.
 
     Raises InputError for what is no image or clip.
     """
@@ -76,8 +78,6 @@ def _fill(clip: Tensor, height: int, width: int) -> Tensor:
     scale = max(height / rows, width / columns)
     size = (max(height, round(rows * scale)), max(width, round(columns * scale)))
     frames = clip[0].transpose(0, 1)
-    frames = F.interpolate(frames, size=size, mode="bicubic", align_corners=False, antialias=True).clamp(
-        -1, 1
-    )
+    frames = F.interpolate(frames, size=size, mode="bicubic", align_corners=False, antialias=True).clamp(-1, 1)
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
     return frames[:, :, top : top + height, left : left + width].transpose(0, 1)[None]

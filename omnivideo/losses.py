@@ -22,9 +22,7 @@ def text_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
     Zero (and differentiable) when no label counts.
     """
-    total = F.cross_entropy(
-        logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="sum"
-    )
+    total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="sum")
     return total / (labels != -100).sum().clamp(min=1)
 
 
@@ -32,8 +30,8 @@ def alignment_loss(c_visual: Tensor, text_emb: Tensor, mask: Tensor) -> Tensor:
     """How far the adapter's visual tokens lie from the text encoder's space (section 3.3, stage 2).
 
     c_visual [B, N, D], text_emb [B, L, D], mask [B, L] true at real text tokens. The paper names no formula;
-    this compares, sample by sample, direction (1 − cosine of the means) and the first two moments over tokens,
-    relative to the text's own, so neither scale nor spread can drift.
+    this compares, sample by sample, direction (1 − cosine of the means) and the first two moments over
+    tokens, relative to the text's own, so neither scale nor spread can drift.
     """
     visual, text = c_visual.float(), text_emb.float()
     weight = mask.to(text.dtype).unsqueeze(-1)

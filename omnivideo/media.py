@@ -24,9 +24,7 @@ def save(frames: Pixels, path: str | PathLike[str], fps: int) -> Path:
     if target.suffix.lower() in _PICTURES:
         return _save_picture(frames, target)
     if target.suffix.lower() != ".mp4":
-        raise InputError(
-            f"no writer for {target.name!r}", "save", "Use .mp4 for a video or .png for an image"
-        )
+        raise InputError(f"no writer for {target.name!r}", "save", "Use .mp4 for a video or .png for an image")
     import av
 
     with av.open(str(target), "w") as container:
@@ -60,8 +58,8 @@ def load(
 ) -> Pixels:
     """Read a picture or video as uint8 [T, H, W, 3].
 
-    `num_frames` evenly spaced frames are kept; height and width fill and crop the centre. Raises InputError when
-    the file is missing or holds no picture.
+    `num_frames` evenly spaced frames are kept; height and width fill and crop the centre. Raises InputError
+    when the file is missing or holds no picture.
     """
     source = Path(path)
     if not source.is_file():
@@ -71,7 +69,8 @@ def load(
         return frames
     from omnivideo.frames import as_clip, to_uint8
 
-    return to_uint8(as_clip(frames, num_frames, height, width))[0]
+    fitted: Pixels = to_uint8(as_clip(frames, num_frames, height, width))[0]
+    return fitted
 
 
 def _load_picture(source: Path) -> Pixels:
@@ -79,11 +78,10 @@ def _load_picture(source: Path) -> Pixels:
 
     try:
         with Image.open(source) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))[None]
+            pixels: Pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"), dtype=np.uint8)
+        return pixels[None]
     except (UnidentifiedImageError, OSError) as error:
-        raise InputError(
-            f"{source} does not open as a picture ({error})", "load", "Check the file"
-        ) from error
+        raise InputError(f"{source} does not open as a picture ({error})", "load", "Check the file") from error
 
 
 def _load_video(source: Path) -> Pixels:

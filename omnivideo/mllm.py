@@ -14,7 +14,8 @@ MEDIA = -1  # stands in token ids where a projected visual token goes; the vocab
 
 
 class Merge2x2(nn.Module):
-    """Four neighbouring patches into one token: [M, S², C] -> [M, ceil(S/2)², 4C], odd grids padded with zeros.
+    """Four neighbouring patches into one token: [M, S², C] -> [M, ceil(S/2)², 4C], odd grids padded with
+    zeros.
 
     Column after column, as VILA's released projector orders tokens and channels
     (llava/model/multimodal_projector/base_projector.py, DownSampleBlock).
@@ -22,13 +23,13 @@ class Merge2x2(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """Merge the patches of M frames."""
-        side = round(patches.shape[1] ** 0.5)
-        grid = patches.unflatten(1, (side, side))
+        frames, count, channels = patches.shape
+        side = round(count**0.5)
         odd = side % 2
-        grid = nn.functional.pad(grid, (0, 0, 0, odd, 0, odd))
+        grid = nn.functional.pad(patches.view(frames, side, side, channels), (0, 0, 0, odd, 0, odd))
         half = (side + odd) // 2
-        blocks = grid.unflatten(2, (half, 2)).unflatten(1, (half, 2))  # M, row, in-row, column, in-column, C
-        return blocks.permute(0, 3, 1, 2, 4, 5).flatten(3).flatten(1, 2)
+        blocks = grid.view(frames, half, 2, half, 2, channels)  # M, row, in-row, column, in-column, C
+        return blocks.permute(0, 3, 1, 2, 4, 5).reshape(frames, half * half, 4 * channels)
 
 
 class Projector(nn.Module):
@@ -50,7 +51,7 @@ class Projector(nn.Module):
         return projected
 
 
-class Mllm(ModelMixin, ConfigMixin):
+class Mllm(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers ships no types
     """Language-model body with input embeddings and projector; heads are parts of their own, weights untied.
 
     `llm` is a dict of a transformers configuration (llama or qwen2).
@@ -58,7 +59,7 @@ class Mllm(ModelMixin, ConfigMixin):
 
     _supports_gradient_checkpointing = True
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, llm: dict[str, Any], vision_size: int) -> None:
         super().__init__()
         self.body = AutoModel.from_config(AutoConfig.for_model(**llm))
@@ -103,10 +104,10 @@ class Mllm(ModelMixin, ConfigMixin):
         self.register_to_config(llm={**self.config.llm, "vocab_size": rows})
 
 
-class TextHead(ModelMixin, ConfigMixin):
+class TextHead(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers ships no types
     """Hidden states to logits over the vocabulary with its four markers: Eq. 2's head."""
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, hidden_size: int, vocab_size: int) -> None:
         super().__init__()
         self.lm_head = nn.Linear(hidden_size, vocab_size, bias=False)

@@ -1,8 +1,8 @@
 """The whole model: eight parts by name, and what training and sampling ask of them together.
 
-Shapes: B batch, F frames, N visual tokens, Dv their width, L text tokens, S condition tokens, z latent channels.
-Pixels are in [-1, 1]. A micro-batch calls each trainable part once: DeepSpeed's ZeRO reduces wrong gradients when a
-module runs twice before its backward.
+Shapes: B batch, F frames, N visual tokens, Dv their width, L text tokens, S condition tokens, z latent
+channels. Pixels are in [-1, 1]. A micro-batch calls each trainable part once: DeepSpeed's ZeRO reduces wrong
+gradients when a module runs twice before its backward.
 """
 
 from __future__ import annotations
@@ -67,13 +67,17 @@ class OmniVideoModel(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, dtype: torch.dtype | None = None) -> OmniVideoModel:
-        """Load a folder (or hub id) that `save_pretrained` wrote; the autoencoder stays float32 whatever `dtype`."""
+        """Load a folder (or hub id) that `save_pretrained` wrote; the autoencoder stays float32 whatever
+        `dtype`.
+        """
         from omnivideo.pipeline import OmniVideoPipeline
 
         return OmniVideoPipeline.from_pretrained(folder, dtype=dtype).model
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the pipeline folder: safetensors a part, tokenizers, scheduler, model_index.json, config.json."""
+        """Write the pipeline folder: safetensors a part, tokenizers, scheduler, model_index.json,
+        config.json.
+        """
         from omnivideo.pipeline import OmniVideoPipeline
 
         OmniVideoPipeline.of(self).save_pretrained(folder)
@@ -85,13 +89,16 @@ class OmniVideoModel(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the transformer is."""
-        return next(self.dit.parameters()).device
+        parameter: nn.Parameter = next(self.dit.parameters())
+        return parameter.device
 
-    # --- what the frozen encoders give -------------------------------------------------------------------------
+    # --- what the frozen encoders give
 
     @torch.no_grad()
     def encode_text(self, texts: list[str]) -> tuple[Tensor, Tensor]:
-        """UMT5 embeddings [B, L, text_dim], zero past each text's end as Wan has them, and the mask [B, L]."""
+        """UMT5 embeddings [B, L, text_dim], zero past each text's end as Wan has them, and the mask [B,
+        L].
+        """
         batch = self.text_tokenizer(
             [clean(text) for text in texts],
             padding="max_length",
@@ -117,7 +124,9 @@ class OmniVideoModel(nn.Module):
 
     @torch.no_grad()
     def encode_video(self, frames: Tensor) -> Tensor:
-        """Normalised latents [B, z, 1+(T−1)/4, H/8, W/8], float32, of frames [B, 3, T, H, W]; the posterior's mode."""
+        """Normalised latents [B, z, 1+(T−1)/4, H/8, W/8], float32, of frames [B, 3, T, H, W]; the posterior's
+        mode.
+        """
         with torch.autocast(frames.device.type, enabled=False):
             posterior = self.vae.encode(frames.to(self.vae.dtype)).latent_dist
         return normalise(self.vae, posterior.mode().float())
@@ -129,7 +138,7 @@ class OmniVideoModel(nn.Module):
             frames: Tensor = self.vae.decode(denormalise(self.vae, latents.float()).to(self.vae.dtype)).sample
         return frames.float()
 
-    # --- the MLLM and its heads --------------------------------------------------------------------------------
+    # --- the MLLM and its heads
 
     def stage1_forward(
         self,
@@ -141,7 +150,8 @@ class OmniVideoModel(nn.Module):
     ) -> Tensor:
         """Visual tokens [B, N, Dv] that the vision head predicts when fed the true ones, targets [B, N, Dv].
 
-        Editing shows the MLLM source_frames [B, F, 3, H, W]; source_mask [B] tells which samples have a source.
+        Editing shows the MLLM source_frames [B, F, 3, H, W]; source_mask [B] tells which samples have a
+        source.
         """
         embeds, mask = self._visual_prompt(prompts, kind, source_frames, source_mask)
         return teacher_forced(self.mllm, self.vision_head, embeds, mask, targets)
@@ -162,10 +172,11 @@ class OmniVideoModel(nn.Module):
     def text_logits(
         self, questions: list[str], answers: list[str], frames: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Eq. 2's (logits [B, K, V], labels [B, K]), aligned: logits[:, k] predicts labels[:, k]; −100 elsewhere.
+        """Eq. 2's (logits [B, K, V], labels [B, K]), aligned: logits[:, k] predicts labels[:, k]; −100
+        elsewhere.
 
-        Only the K last positions, which hold every answer, meet the text head. An answer may be a marker such as
-        `<BOV>`, which teaches the head to tell generation from understanding. frames [B, F, 3, H, W].
+        Only the K last positions, which hold every answer, meet the text head. An answer may be a marker such
+        as `<BOV>`, which teaches the head to tell generation from understanding. frames [B, F, 3, H, W].
         """
         rows, patches = self._question_rows(questions, frames)
         endings = [answer_ids(self.tokenizer, answer) for answer in answers]
@@ -224,10 +235,12 @@ class OmniVideoModel(nn.Module):
     def _padded(self, rows: list[list[int]]) -> PromptBatch:
         return left_padded(rows, self.tokenizer.pad_token_id, self.mllm.body.embed_tokens.weight.device)
 
-    # --- the adapter and the decoder ---------------------------------------------------------------------------
+    # --- the adapter and the decoder
 
     def plan(self, num_visual: int, source_latents: Tensor | None = None) -> ConditionPlan:
-        """How many tokens of each kind the condition will have under `condition_budget`. Raises InputError."""
+        """How many tokens of each kind the condition will have under `condition_budget`. Raises
+        InputError.
+        """
         grid = None if source_latents is None else self.adapter.source_grid(source_latents)
         return plan_condition(
             num_visual, grid, self.config.text_encoder.max_tokens, self.config.condition_budget
@@ -243,8 +256,9 @@ class OmniVideoModel(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """c = [v ‖ h ‖ t] [B, S, text_dim] and its mask [B, S] (false: never attended).
 
-        visual [B, N, Dv], text_emb [B, L, text_dim], text_mask [B, L], source_latents [B, z, t, h, w] for edits,
-        source_mask [B] true where a sample of a mixed batch has a source. v comes first, `plan(N, source)` long.
+        visual [B, N, Dv], text_emb [B, L, text_dim], text_mask [B, L], source_latents [B, z, t, h, w] for
+        edits, source_mask [B] true where a sample of a mixed batch has a source. v comes first, `plan(N,
+        source)` long.
         """
         plan = self.plan(visual.shape[1], source_latents)
         result: tuple[Tensor, Tensor] = self.adapter(
@@ -253,7 +267,9 @@ class OmniVideoModel(nn.Module):
         return result
 
     def velocity(self, x_t: Tensor, t: Tensor, condition: Tensor, mask: Tensor | None = None) -> Tensor:
-        """V_θ(X_t, Q, t) of Eq. 4, float32, in the paper's direction (data − noise), for times t [B] in [0, 1]."""
+        """V_θ(X_t, Q, t) of Eq. 4, float32, in the paper's direction (data − noise), for times t [B] in [0,
+        1].
+        """
         return -self.predict_flow(x_t, wan_timestep(t), condition, mask)
 
     def predict_flow(

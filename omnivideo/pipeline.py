@@ -1,4 +1,4 @@
-"""OmniVideoPipeline: text or text and source in, image or video out; and questions about media answered.
+"""OmniVideoPipeline: text, or text and a source, in; image or video out; and questions about media answered.
 
 A diffusers pipeline: `from_pretrained` and `save_pretrained` read and write one folder of safetensors.
 """
@@ -13,27 +13,29 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKLWan, DiffusionPipeline, UniPCMultistepScheduler, WanTransformer3DModel
 from diffusers.utils import BaseOutput
+from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 from transformers import UMT5EncoderModel
 
 from omnivideo.adapter import Adapter
 from omnivideo.build import LATENT_CHANNELS, PARTS
 from omnivideo.config import MediaKind, OmniVideoConfig
-from omnivideo.errors import InputError
 from omnivideo.frames import Media, as_clip, to_uint8
 from omnivideo.mllm import Mllm, TextHead
 from omnivideo.model import OmniVideoModel
 from omnivideo.prompts import REWRITE
+from omnivideo.sampling import OnStep, Sampling, denoise, settle
 from omnivideo.tokens import MARKERS, marker_id
 from omnivideo.vision_head import VisionHead
 from omnivideo.vision_tower import VisionTower
 from omnivideo.writing import write
 
+Generators = torch.Generator | list[torch.Generator] | None
 StepCallback = Callable[["OmniVideoPipeline", int, Tensor, dict[str, Any]], dict[str, Any] | None]
 
 
 @dataclass
-class OmniVideoOutput(BaseOutput):  # type: ignore[misc]
+class OmniVideoOutput(BaseOutput):  # type: ignore[misc]  # diffusers ships no types
     """frames [B, T, H, W, 3] uint8 (or the tensor asked for), the prompts that were rendered, and fps."""
 
     frames: Any
@@ -41,28 +43,10 @@ class OmniVideoOutput(BaseOutput):  # type: ignore[misc]
     fps: int
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """One call's settings with every default filled in."""
-
-    height: int
-    width: int
-    num_frames: int
-    steps: int
-    guidance_scale: float
-    flow_shift: float
-
-    @property
-    def kind(self) -> MediaKind:
-        """One frame is an image."""
-        return "image" if self.num_frames == 1 else "video"
-
-
-class OmniVideoPipeline(DiffusionPipeline):
+class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers ships no types
     """The eight parts, two tokenizers and a scheduler; `architecture` is the OmniVideoConfig as a dict."""
 
     model_cpu_offload_seq = "vision_tower->mllm->text_head->vision_head->text_encoder->adapter->dit->vae"
-    _callback_tensor_inputs = ("latents",)
 
     def __init__(
         self,
@@ -98,8 +82,9 @@ class OmniVideoPipeline(DiffusionPipeline):
     @classmethod
     def of(cls, model: OmniVideoModel) -> OmniVideoPipeline:
         """The pipeline around a model's own parts, nothing copied."""
+        parts: dict[str, Any] = dict(model.parts())
         return cls(
-            **model.parts(),
+            **parts,
             tokenizer=model.tokenizer,
             text_tokenizer=model.text_tokenizer,
             scheduler=model.scheduler,
@@ -108,7 +93,7 @@ class OmniVideoPipeline(DiffusionPipeline):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **options: Any) -> OmniVideoPipeline:
-        """Load a folder or hub id, safetensors only; a single `torch_dtype` leaves the autoencoder in float32."""
+        """Load a folder or hub id, safetensors only; a single `dtype` leaves the autoencoder in float32."""
         dtype = options.pop("dtype", options.pop("torch_dtype", None))
         if isinstance(dtype, torch.dtype):
             dtype = {"default": dtype, "vae": torch.float32}
@@ -149,35 +134,47 @@ class OmniVideoPipeline(DiffusionPipeline):
         guidance_scale: float | None = None,
         negative_prompt: str | None = None,
         flow_shift: float | None = None,
-        generator: torch.Generator | list[torch.Generator] | None = None,
+        generator: Generators = None,
         latents: Tensor | None = None,
         callback_on_step_end: StepCallback | None = None,
         output_type: str = "np",
     ) -> OmniVideoOutput:
-        """Generate an image (`num_frames=1`) or a video from each prompt, or edit `source` as each prompt says.
+        """Generate an image (`num_frames=1`) or a video from each prompt, or edit `source` as each prompt
+        says.
 
-        height and width in pixels (multiples of 16), num_frames 4n+1, fps recorded in the output; what is left out
-        comes from the architecture's generation defaults (section 5.1: CFG 5.0 and 50 steps for images, 3.0 and 40
-        for videos), an edit's frame count from its source. guidance_scale g mixes uncond + g·(cond − uncond), the
-        universal negative prompt standing in for the null condition; 1 skips the negative branch. With `think` the
-        MLLM rewrites the prompt first, and both text and visual tokens follow the rewrite. output_type: "np" for
-        uint8 [B, T, H, W, 3], "pt" for [B, 3, T, H, W] in [-1, 1], "latent". Raises InputError for bad sizes.
+        height and width in pixels (multiples of 16), num_frames 4n+1, fps only recorded in the output. What
+        is left out comes from the architecture (section 5.1: CFG 5.0 and 50 steps for images, 3.0 and 40 for
+        videos), an edit's frame count from its source. guidance_scale g mixes uncond + g·(cond − uncond),
+        with the universal negative prompt in place of the null condition; at 1 that branch is skipped. With
+        `think` the MLLM rewrites the prompt first; text and visual tokens both follow the rewrite, which the
+        output holds. output_type: "np" for uint8 [B, T, H, W, 3], "pt" for [B, 3, T, H, W] in [-1, 1],
+        "latent". Raises InputError for sizes that do not fit.
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        model, defaults = self.model, self.omni_config.generation
         clip = None if source is None else as_clip(source)
-        settings = self._settings(clip, height, width, num_frames, steps, guidance_scale, flow_shift)
+        settings = settle(
+            self.omni_config,
+            None if clip is None else clip.shape[2],
+            height=height,
+            width=width,
+            num_frames=num_frames,
+            steps=steps,
+            guidance_scale=guidance_scale,
+            flow_shift=flow_shift,
+        )
         if clip is not None:
             clip = as_clip(clip, settings.num_frames, settings.height, settings.width)
-        clips = None if clip is None else clip.to(self._execution_device).expand(len(prompts), -1, -1, -1, -1)
+            clip = clip.to(self._execution_device).expand(len(prompts), -1, -1, -1, -1)
         if think:
-            prompts = self.rewrite(prompts, settings.kind, generator=generator)
+            prompts = self.rewrite(prompts, settings.kind, generator)
+        model, defaults = self.model, self.omni_config.generation
         negative = defaults.negative_prompt if negative_prompt is None else negative_prompt
-        condition, mask = self._conditions(model, prompts, negative, settings, clips)
-        latents = self._noise(len(prompts), settings, generator) if latents is None else latents
-        latents = self._denoise(model, latents, condition, mask, settings, callback_on_step_end)
+        condition = self._conditions(model, prompts, negative, settings, clip)
+        noise = self._noise(len(prompts), settings, generator) if latents is None else latents
+        on_step = None if callback_on_step_end is None else self._adapted(callback_on_step_end)
+        result = denoise(model, noise, condition, settings, on_step, self.progress_bar)
+        frames = result if output_type == "latent" else model.decode_latents(result)
         self.maybe_free_model_hooks()
-        frames = latents if output_type == "latent" else model.decode_latents(latents)
         rate = defaults.fps if fps is None else fps
         return OmniVideoOutput(to_uint8(frames) if output_type == "np" else frames, prompts, rate)
 
@@ -192,24 +189,14 @@ class OmniVideoPipeline(DiffusionPipeline):
         top_p: float | None = None,
         generator: torch.Generator | None = None,
     ) -> str:
-        """Answer a question about an image or clip; defaults of section 5.1 (top-p 0.6, temperature 0.2, 1024)."""
+        """Answer a question about an image or clip, sampled as in section 5.1 (top-p 0.6, temperature
+        0.2).
+        """
         clip = None if media is None else as_clip(media).transpose(1, 2).to(self._execution_device)
-        return self._write(
-            [question],
-            clip,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            generator=generator,
-        )[0]
+        return self._write([question], clip, generator, max_new_tokens, temperature, top_p)[0]
 
     @torch.no_grad()
-    def rewrite(
-        self,
-        prompts: list[str],
-        kind: MediaKind,
-        generator: torch.Generator | list[torch.Generator] | None = None,
-    ) -> list[str]:
+    def rewrite(self, prompts: list[str], kind: MediaKind, generator: Generators = None) -> list[str]:
         """Think mode's first half (section 4.3): the MLLM's own detailed wording of each prompt.
 
         A prompt whose rewrite comes out empty is kept as it was.
@@ -217,14 +204,13 @@ class OmniVideoPipeline(DiffusionPipeline):
         medium = "an image" if kind == "image" else "a video"
         asked = [REWRITE.format(medium=medium, prompt=prompt) for prompt in prompts]
         first = generator[0] if isinstance(generator, list) else generator
-        written = self._write(asked, None, generator=first)
+        written = self._write(asked, None, first)
         return [new.strip() or old for new, old in zip(written, prompts, strict=True)]
 
     def _write(
         self,
         questions: list[str],
         clip: Tensor | None,
-        *,
         generator: torch.Generator | None,
         max_new_tokens: int | None = None,
         temperature: float | None = None,
@@ -246,31 +232,6 @@ class OmniVideoPipeline(DiffusionPipeline):
         )
         return [str(self.tokenizer.decode(answer, skip_special_tokens=True)) for answer in answers]
 
-    def _settings(
-        self,
-        clip: Tensor | None,
-        height: int | None,
-        width: int | None,
-        num_frames: int | None,
-        steps: int | None,
-        guidance_scale: float | None,
-        flow_shift: float | None,
-    ) -> Sampling:
-        defaults, scheduler = self.omni_config.generation, self.omni_config.scheduler
-        if num_frames is None:
-            num_frames = defaults.num_frames if clip is None else 4 * ((clip.shape[2] - 1) // 4) + 1
-        height, width = height or defaults.height, width or defaults.width
-        image = num_frames == 1
-        if steps is None:
-            steps = defaults.image_steps if image else defaults.video_steps
-        if guidance_scale is None:
-            guidance_scale = defaults.image_guidance if image else defaults.video_guidance
-        if flow_shift is None:
-            flow_shift = scheduler.flow_shift_720p if min(height, width) >= 720 else scheduler.flow_shift
-        settings = Sampling(height, width, num_frames, steps, guidance_scale, flow_shift)
-        check(settings)
-        return settings
-
     def _conditions(
         self,
         model: OmniVideoModel,
@@ -279,72 +240,28 @@ class OmniVideoPipeline(DiffusionPipeline):
         settings: Sampling,
         clips: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """Conditions [2B or B, S, D], the negative branch first; the source stays in both branches."""
-        texts = [negative] * len(prompts) + prompts if settings.guidance_scale != 1 else prompts
+        """(c, mask) of 2B rows, the negative branch first, or of B at scale 1; the source is in both
+        branches.
+        """
+        texts = prompts if settings.guidance_scale == 1 else [negative] * len(prompts) + prompts
         copies = len(texts) // len(prompts)
         seen = None if clips is None else clips.transpose(1, 2).repeat(copies, 1, 1, 1, 1)
         visual = model.predict_visual(texts, settings.kind, source_frames=seen)
-        source = None if clips is None else model.encode_video(clips).repeat(copies, 1, 1, 1, 1)
+        source = None if clips is None else model.encode_video(clips[:1]).repeat(len(texts), 1, 1, 1, 1)
         return model.condition(visual, *model.encode_text(texts), source)
 
-    def _noise(
-        self, batch: int, settings: Sampling, generator: torch.Generator | list[torch.Generator] | None
-    ) -> Tensor:
-        from diffusers.utils.torch_utils import randn_tensor
-
-        shape = (
-            batch,
-            LATENT_CHANNELS,
-            (settings.num_frames - 1) // 4 + 1,
-            settings.height // 8,
-            settings.width // 8,
-        )
-        noise: Tensor = randn_tensor(
-            shape, generator=generator, device=self._execution_device, dtype=torch.float32
-        )
+    def _noise(self, batch: int, settings: Sampling, generator: Generators) -> Tensor:
+        shape = (batch, LATENT_CHANNELS, *settings.latent_shape)
+        device = self._execution_device
+        noise: Tensor = randn_tensor(shape, generator=generator, device=device, dtype=torch.float32)
         return noise
 
-    def _denoise(
-        self,
-        model: OmniVideoModel,
-        latents: Tensor,
-        condition: Tensor,
-        mask: Tensor,
-        settings: Sampling,
-        callback: StepCallback | None,
-    ) -> Tensor:
-        # A scheduler of its own: UniPC keeps the history of its last run.
-        scheduler = UniPCMultistepScheduler.from_config(self.scheduler.config, flow_shift=settings.flow_shift)
-        scheduler.set_timesteps(settings.steps, device=latents.device)
-        copies = len(condition) // len(latents)
-        for i, timestep in enumerate(self.progress_bar(scheduler.timesteps)):
-            doubled = latents.repeat(copies, 1, 1, 1, 1)
-            flow = model.predict_flow(doubled, timestep.expand(len(doubled)), condition, mask)
-            if copies == 2:
-                flow = guided(*flow.chunk(2), settings.guidance_scale)
-            latents = scheduler.step(flow, timestep, latents, return_dict=False)[0]
-            if callback is not None:
-                latents = (callback(self, i, timestep, {"latents": latents}) or {}).get("latents", latents)
-        return latents
+    def _adapted(self, callback: StepCallback) -> OnStep:
+        """diffusers' signature: the callback may answer with other latents."""
 
+        def on_step(step: int, timestep: Tensor, latents: Tensor) -> Tensor:
+            answer = callback(self, step, timestep, {"latents": latents}) or {}
+            chosen: Tensor = answer.get("latents", latents)
+            return chosen
 
-def guided(negative: Tensor, positive: Tensor, scale: float) -> Tensor:
-    """Classifier-free guidance: negative + scale · (positive − negative); 1 gives the positive branch."""
-    return negative + scale * (positive - negative)
-
-
-def check(settings: Sampling) -> None:
-    """Refuse sizes that the autoencoder and the transformer's patches cannot represent. Raises InputError."""
-    for name in ("height", "width"):
-        value = getattr(settings, name)
-        if value < 16 or value % 16:
-            near = max(16, round(value / 16) * 16)
-            raise InputError(f"{name} is {value}", "generate", f"Use a multiple of 16, such as {near}")
-    count = settings.num_frames
-    if count < 1 or count % 4 != 1:
-        near = max(1, round((count - 1) / 4) * 4 + 1)
-        raise InputError(
-            f"num_frames is {count}", "generate", f"Use 4n+1 frames, such as {near}, or 1 for an image"
-        )
-    if settings.steps < 1:
-        raise InputError(f"steps is {settings.steps}", "generate", "Use at least 1")
+        return on_step

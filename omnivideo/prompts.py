@@ -19,14 +19,16 @@ GENERATE = {"image": "Generate an image: {prompt}", "video": "Generate a video: 
 EDIT = {"image": "Edit this image: {prompt}", "video": "Edit this video: {prompt}"}
 OPENERS = {"image": BOI, "video": BOV}
 REWRITE = (
-    "Think step by step about what the following request for {medium} asks for: subjects, attributes, setting, "
-    "motion, light and camera. Then answer with one detailed description only.\nRequest: {prompt}"
+    "Think step by step about what the following request for {medium} asks for: subjects, attributes, "
+    "setting, motion, light and camera. Then answer with one detailed description only.\nRequest: {prompt}"
 )
 
 
 @dataclass(frozen=True)
 class PromptBatch:
-    """Token ids [B, L] (MEDIA where a frame's token goes), left-padded, and the mask [B, L] of real positions."""
+    """Token ids [B, L] (MEDIA where a frame's token goes), left-padded, and the mask [B, L] of real
+    positions.
+    """
 
     ids: Tensor
     mask: Tensor

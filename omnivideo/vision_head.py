@@ -1,7 +1,8 @@
 """The vision head (section 3.2): hidden states to continuous SigLIP2 tokens, one after another.
 
-As in MetaMorph's VPiT, a predicted token goes back in through an input connector; in training the true token does
-(teacher forcing), so one pass predicts all of them. The `query` mode asks with learned queries in a single pass.
+As in MetaMorph's VPiT, a predicted token goes back in through an input connector; in training the true token
+does (teacher forcing), so one pass predicts all of them. The `query` mode asks with learned queries in a
+single pass.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from transformers import DynamicCache
 from omnivideo.mllm import Mllm
 
 
-class VisionHead(ModelMixin, ConfigMixin):
+class VisionHead(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers ships no types
     """Output head, input connector and, in `query` mode, the queries; nothing of the MLLM itself.
 
     `start` is added to the embedding of <BOI> or <BOV>, whose rows belong to the frozen MLLM in stage 1.
     """
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         hidden_size: int,
@@ -53,7 +54,9 @@ class VisionHead(ModelMixin, ConfigMixin):
         return tokens
 
     def inputs(self, tokens: Tensor) -> Tensor:
-        """What follows the marker in training: true tokens [B, N, Dv] -> N−1 input embeddings (N in query mode)."""
+        """What follows the marker in training: true tokens [B, N, Dv] -> N−1 input embeddings (N in query
+        mode).
+        """
         if self.mode == "query":
             return self.queries[: tokens.shape[1]].expand(len(tokens), -1, -1)
         shifted: Tensor = self.connector(tokens[:, :-1].to(self.dtype))
@@ -61,7 +64,8 @@ class VisionHead(ModelMixin, ConfigMixin):
 
 
 def teacher_forced(mllm: Mllm, head: VisionHead, prompt: Tensor, mask: Tensor, targets: Tensor) -> Tensor:
-    """Predict every target [B, N, Dv] from prompt embeddings [B, L, D] and the targets before it, in one pass.
+    """Predict every target [B, N, Dv] from prompt embeddings [B, L, D] and the targets before it, in one
+    pass.
 
     The prompt is left-padded (mask [B, L]) and ends with its marker.
     """

@@ -15,13 +15,13 @@ from torch import Tensor
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
 
-class VisionTower(ModelMixin, ConfigMixin):
+class VisionTower(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers ships no types
     """`understanding` feeds the MLLM's projector, `target` gives the E of Eq. 1.
 
     Both configurations are dicts of SiglipVisionConfig; frames are [M, 3, H, W] in [-1, 1] at any size.
     """
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self, understanding_config: dict[str, Any], target_config: dict[str, Any], select_layer: int = -2
     ) -> None:
@@ -31,7 +31,9 @@ class VisionTower(ModelMixin, ConfigMixin):
         self.select_layer = select_layer
 
     def features(self, frames: Tensor) -> Tensor:
-        """[M, 3, H, W] -> [M, patches, hidden] of the understanding tower's selected layer, as VILA reads it."""
+        """[M, 3, H, W] -> [M, patches, hidden] of the understanding tower's selected layer, as VILA reads
+        it.
+        """
         out = self.understanding(_resized(frames, self.understanding), output_hidden_states=True)
         selected: Tensor = out.hidden_states[self.select_layer]
         return selected
@@ -60,7 +62,9 @@ def _resized(frames: Tensor, tower: Any) -> Tensor:
 
 
 def evenly_spaced(frames: Tensor, count: int) -> Tensor:
-    """[B, F, 3, H, W] -> the `count` frames nearest to evenly spaced, first and last included; all if fewer."""
+    """[B, F, 3, H, W] -> the `count` frames nearest to evenly spaced, first and last included; all if
+    fewer.
+    """
     total = frames.shape[1]
     if total <= count:
         return frames
