@@ -1,7 +1,7 @@
 """From the samples of a micro-batch to the cells that go through the model.
 
-Frozen encoders see each sample alone and once; what they say is the same whether remembered or made again, so a
-resumed run trains on exactly what an uninterrupted one does.
+Frozen encoders see each sample alone and once; what they say is the same whether remembered or made again, so
+a resumed run trains on exactly what an uninterrupted one does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SIZE_720P = 720
 
 
 class CellMaker:
-    """Makes the cells of one phase on `device`. `key` names the seed and whatever else makes chances differ."""
+    """Makes the cells of one phase, on `device`."""
 
     def __init__(
         self,
@@ -51,7 +51,10 @@ class CellMaker:
 
     @torch.no_grad()
     def cells(self, draws: Sequence[Draw], bucket: Bucket, key: tuple[object, ...]) -> list[Cell]:
-        """Return the cells of a micro-batch: one for align and flow, up to three for the heads."""
+        """Return the cells of a micro-batch: one for align and flow, up to three for the heads.
+
+        `key` names the seed and whatever else makes a sample's chances differ, besides itself and the epoch.
+        """
         numbered = list(enumerate(draws))
         with torch.autocast(self._device.type, torch.bfloat16):
             if self._phase.objective == "align":
@@ -63,7 +66,7 @@ class CellMaker:
             cells = [self._question(asked, bucket)] if asked else []
             return cells + ([self._vision(made, bucket), self._marker(made, bucket)] if made else [])
 
-    # --- stage 1 ---------------------------------------------------------------------------------------------
+    # --- stage 1
 
     def _question(self, rows: Sequence[tuple[int, Draw]], bucket: Bucket) -> Cell:
         turns = [draw.sample.turns[draw.epoch % len(draw.sample.turns)] for _, draw in rows]
@@ -87,7 +90,7 @@ class CellMaker:
         inputs = {"questions": asked, "answers": [OPENERS[bucket.kind]] * len(asked), "frames": None}
         return Cell("text", tuple(i for i, _ in rows), inputs)
 
-    # --- stages 2 and 3 --------------------------------------------------------------------------------------
+    # --- stages 2 and 3
 
     def _align(self, draws: Sequence[Draw], bucket: Bucket) -> Cell:
         prompts = [draw.sample.prompt for draw in draws]
@@ -147,7 +150,7 @@ class CellMaker:
         text, mask = self._model.encode_text([prompt])
         return {"text": text[0].float(), "text_mask": mask[0]}
 
-    # --- media -----------------------------------------------------------------------------------------------
+    # --- media
 
     def _needs_media(self, sample: Sample) -> bool:
         return self._phase.objective != "align" or sample.task in {"image_edit", "video_edit"}

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,12 @@ Layout = list[list[tuple[str, int]]]
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a checkpoint holds: position, flat layout of the shards, checksums, and the run's notes so far."""
+    """What a checkpoint holds: position, flat layout of the shards, checksums."""
 
     phase: str
     step: int
     layout: Layout
     files: dict[str, str]
-    notes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,6 @@ def save(
     position: tuple[str, int],
     shard: Mapping[str, Tensor],
     layout: Layout,
-    notes: dict[str, Any],
     team: Team,
 ) -> Path:
     """Write this worker's shard and, once all are there, the manifest. Every worker calls this."""
@@ -67,7 +65,7 @@ def save(
     _sync(folder / name)
     files = dict(team.gather((name, checksum(folder / name))))
     if team.rank == 0:
-        write_json(folder / MANIFEST, asdict(Manifest(phase, step, layout, files, notes)))
+        write_json(folder / MANIFEST, asdict(Manifest(phase, step, layout, files)))
     team.wait()
     return folder
 

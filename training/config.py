@@ -86,6 +86,9 @@ class StageSection(Section):
     warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up; constant after")
     weight_decay: float = Field(default=0.01, ge=0.0)
     max_grad_norm: float = Field(default=1.0, gt=0.0)
+    gradient_checkpointing: bool = Field(
+        default=False, description="recompute the backbones' layers instead of keeping them"
+    )
     fps: float = Field(
         default=8.0, gt=0.0, description="frames a second that videos are sampled at (section 4.3)"
     )
@@ -146,7 +149,9 @@ class StagesSection(Section):
     max_skipped_steps: int = Field(
         default=10, ge=1, description="in a row, for gradients not finite, before giving up"
     )
-    cache_megabytes: int = Field(default=512, ge=0, description="encoded samples kept in each worker's memory")
+    cache_megabytes: int = Field(
+        default=512, ge=0, description="encoded samples kept in each worker's memory"
+    )
     stage_1: HeadsSection = HeadsSection()
     stage_2_align: AlignSection = AlignSection()
     stage_2_flow: FlowSection = FlowSection()

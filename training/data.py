@@ -38,7 +38,9 @@ def decode(media: bytes, bucket: Bucket, fps: float, sample_id: str) -> Tensor:
     Raises TrainingError, naming the sample, for media that do not decode: shards hold what decoded once.
     """
     try:
-        images = _still(media, bucket.frames) if bucket.kind == "image" else _moving(media, bucket.frames, fps)
+        images = (
+            _still(media, bucket.frames) if bucket.kind == "image" else _moving(media, bucket.frames, fps)
+        )
         shaped = [ImageOps.fit(image, (bucket.width, bucket.height)) for image in images]
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise TrainingError(f"sample {sample_id} does not decode: {type(error).__name__}: {error}") from error

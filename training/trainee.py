@@ -91,8 +91,8 @@ class Trainee(nn.Module):
     ) -> Tensor:
         """Eq. 4. With `spoken`, the vision head says `visual` again, in one pass that carries its gradient.
 
-        The tokens it is fed are those that it just generated, so its condition is the one it will meet in use,
-        not one that has seen the target.
+        The tokens it is fed are those that it just generated, so the condition is the one met in use, not one
+        that has seen the target.
         """
         if spoken is not None:
             visual = self.model.stage1_forward(targets=visual, **spoken)

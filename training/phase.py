@@ -1,0 +1,216 @@
+"""One phase: the loop that all stages share."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args
+
+import torch
+from torch import Tensor
+
+from training import checkpoint as checkpoints
+from training.cells import CellMaker
+from training.checkpoint import Checkpoint
+from training.config import StageSection, Task, TrainRequest
+from training.engine import Engine, Stepped
+from training.errors import TrainingError
+from training.loader import Loader
+from training.memory import Memory
+from training.plan import Batch, Draw
+from training.run import Run, append
+from training.schedule import PhasePlan
+from training.stages import Phase, learning_rate
+from training.team import Team
+from training.trainee import Loss, Trainee
+
+if TYPE_CHECKING:
+    from curation.dataset import Dataset
+    from omnivideo.model import OmniVideoModel
+
+COLUMNS: tuple[str, ...] = (*get_args(Task), *get_args(Loss))
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every phase of a run shares, as one worker sees it."""
+
+    request: TrainRequest
+    run: Run
+    team: Team
+    dataset: Dataset
+
+    def log(self, entry: dict[str, Any]) -> None:
+        """Add a line to the run's log, once for all workers."""
+        if self.team.rank == 0:
+            append(self.run.metrics, entry)
+
+
+class Tally:
+    """Losses summed by task and by kind of loss, over a worker's samples; then over all workers."""
+
+    def __init__(self) -> None:
+        self.sums = torch.zeros(len(COLUMNS), 2, dtype=torch.float64)
+        self.not_finite: list[str] = []
+
+    def add(self, loss: Loss, draws: Sequence[Draw], losses: Tensor) -> None:
+        """Count one cell's losses [B]."""
+        for draw, value in zip(draws, losses.detach().double().cpu(), strict=True):
+            for column in (draw.sample.task, loss):
+                self.sums[COLUMNS.index(column)] += torch.stack([value, torch.ones_like(value)])
+            if not value.isfinite():
+                self.not_finite.append(draw.sample.sample_id)
+
+    def means(self, team: Team, samples: int) -> dict[str, Any]:
+        """Return the mean loss a sample, and by task and kind, over all workers."""
+        sums = team.sum(self.sums).cpu()
+        by_name = {name: row for name, row in zip(COLUMNS, sums.tolist(), strict=True) if row[1]}
+        means = {name: _finite(total / count) for name, (total, count) in by_name.items()}
+        total = sum(total for name, (total, _) in by_name.items() if name in get_args(Task))
+        return {
+            "loss": _finite(total / samples),
+            "tasks": {name: mean for name, mean in means.items() if name in get_args(Task)},
+            "losses": {name: mean for name, mean in means.items() if name in get_args(Loss)},
+        }
+
+
+class PhaseLoop:
+    """Trains `phase` from a checkpoint of it, or from the start."""
+
+    def __init__(self, work: Work, phase: Phase, plan: PhasePlan, model: OmniVideoModel) -> None:
+        self.work, self.phase, self.plan = work, phase, plan
+        self.settings: StageSection = phase.settings(work.request.stages)
+        self.trainee = Trainee(model, phase.trainable, self.settings.gradient_checkpointing)
+        self.engine = Engine(self.trainee, self.settings, work.team.device)
+        self.loader = Loader(work.dataset, self.settings.fps)
+        memory = Memory(work.request.stages.cache_megabytes)
+        self.cells = CellMaker(
+            model, phase, self.loader, memory, work.team.device, work.request.mix.caption_dropout
+        )
+        self.skipped = 0
+
+    def run(self, found: Checkpoint | None) -> None:
+        """Take the remaining steps."""
+        try:
+            start = self._restore(found) if found else 0
+            if start == 0:
+                self._probe(0)
+            for step in range(start, self.plan.steps):
+                self._step(step)
+                if (step + 1) % self.work.request.stages.checkpoint_every == 0 or step + 1 == self.plan.steps:
+                    self._save(step + 1)
+            self._probe(self.plan.steps)
+        finally:
+            self.loader.close()
+        self.engine.close()
+
+    def _restore(self, found: Checkpoint) -> int:
+        if found.manifest.layout != self.engine.layout():
+            raise TrainingError(f"checkpoint {found.folder} is of a model with other parameters")
+        self.engine.load(found.shards())
+        return found.manifest.step
+
+    def _save(self, step: int) -> None:
+        root, keep = self.work.run.checkpoints, self.work.request.stages.keep_checkpoints
+        position = (self.phase.name, step)
+        checkpoints.save(root, position, self.engine.shard(), self.engine.layout(), self.work.team)
+        if self.work.team.rank == 0:
+            checkpoints.keep_last(root, keep)
+
+    def _step(self, step: int) -> None:
+        started, waited = time.perf_counter(), self.loader.waited
+        sub_stage, batch = self.plan.batch(step)
+        tally = Tally()
+        for losses in self._losses(batch, (*self._seed(), sub_stage), tally):
+            share = len(batch.draws) / self.work.team.size
+            self.engine.backward(losses.sum() / share)
+        self._prefetch(step + 1)
+        rate = learning_rate(self.settings, step)
+        stepped = self.engine.step(rate)
+        entry = tally.means(self.work.team, len(batch.draws))
+        seconds = time.perf_counter() - started
+        self.work.log(
+            {
+                "kind": "step" if stepped.applied else "skipped",
+                "phase": self.phase.name,
+                "step": step + 1,
+                "steps": self.plan.steps,
+                "sub_stage": sub_stage,
+                **entry,
+                "grad_norm": _finite(stepped.grad_norm),
+                "learning_rate": rate,
+                "seconds": seconds,
+                "data_wait": (self.loader.waited - waited) / seconds,
+                "bucket": batch.bucket._asdict(),
+                **self._judge(stepped, batch, tally),
+            }
+        )
+
+    def _losses(self, batch: Batch, key: tuple[object, ...], tally: Tally) -> Iterator[Tensor]:
+        """Yield the losses of each cell of this worker's share; backward must follow before the next."""
+        for draws in self._micro_batches(batch):
+            for cell in self.cells.cells(draws, batch.bucket, key):
+                losses = self.engine.losses(cell)
+                tally.add(cell.loss, [draws[i] for i in cell.members], losses)
+                yield losses
+
+    def _micro_batches(self, batch: Batch) -> Iterator[Sequence[Draw]]:
+        mine, size = (
+            batch.for_worker(self.work.team.rank, self.work.team.size),
+            self.settings.micro_batch_size,
+        )
+        self.cells.prefetch(mine, batch.bucket)
+        return (mine[start : start + size] for start in range(0, len(mine), size))
+
+    def _prefetch(self, step: int) -> None:
+        if step < self.plan.steps:
+            _, batch = self.plan.batch(step)
+            self.cells.prefetch(batch.for_worker(self.work.team.rank, self.work.team.size), batch.bucket)
+
+    def _seed(self) -> tuple[object, ...]:
+        return (self.work.request.stages.seed, self.phase.name)
+
+    def _judge(self, stepped: Stepped, batch: Batch, tally: Tally) -> dict[str, Any]:
+        """Name the samples of a step that was skipped; stop the run when too many were in a row."""
+        if stepped.applied:
+            self.skipped = 0
+            return {}
+        self.skipped += 1
+        named = sorted({name for names in self.work.team.gather(tally.not_finite) for name in names})
+        named = named or [draw.sample.sample_id for draw in batch.draws]
+        if self.skipped > self.work.request.stages.max_skipped_steps:
+            raise TrainingError(
+                f"{self.phase.name}: no finite gradients in {self.skipped} steps; last samples: "
+                + ", ".join(named)
+            )
+        return {"sample_ids": named}
+
+    @torch.no_grad()
+    def _probe(self, step: int) -> None:
+        """Log the loss on a fixed batch of each kind, with fixed noise and times: comparable across steps."""
+        tally, samples = Tally(), 0
+        for batch in _probe_batches(self.plan):
+            samples += len(batch.draws)
+            for draws in self._micro_batches(batch):
+                for cell in self.cells.cells(draws, batch.bucket, (*self._seed(), "probe")):
+                    with torch.autocast(self.work.team.device.type, torch.bfloat16):
+                        losses = self.trainee(cell)
+                    tally.add(cell.loss, [draws[i] for i in cell.members], losses)
+        means = tally.means(self.work.team, samples)
+        self.work.log({"kind": "probe", "phase": self.phase.name, "step": step, **means})
+
+
+def _probe_batches(plan: PhasePlan) -> list[Batch]:
+    """Return the first batch of each bucket's kind under the last sub-stage's plan, which has all tasks."""
+    _, last = plan.parts[-1]
+    first: dict[str, Batch] = {}
+    for step in range(32):
+        batch = last.batch(step)
+        first.setdefault(batch.bucket.kind, batch)
+    return list(first.values())
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
