@@ -14,7 +14,8 @@ class CaptionConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     captioner: Literal["describe", "none"] = Field(
-        default="describe", description="describe: a sentence from measured signals only, no model; none: no caption"
+        default="describe",
+        description="describe: a sentence from measured signals only, no model; none: no caption",
     )
     keep_original: bool = Field(
         default=False, description="a clip that came with a caption keeps it as its caption, too"

@@ -62,6 +62,10 @@ class Clip(Protocol):
         """[T,H,W] for gray, [T,H,W,3] for rgb; an image is one frame. `needs` must be one of the filter's."""
         ...
 
+    def times(self, needs: Frames) -> NDArray[np.float64]:
+        """[T] seconds of the source at which `frames` were taken."""
+        ...
+
 
 @dataclass(frozen=True)
 class Judgement:

@@ -37,7 +37,9 @@ def find(name: str) -> type[Filter]:
     ]
     if len(found) != 1:
         raise InputError(
-            f"{name} defines {len(found)} filters", STEP, "define exactly one subclass of curation.filters.Filter"
+            f"{name} defines {len(found)} filters",
+            STEP,
+            "define exactly one subclass of curation.filters.Filter",
         )
     return found[0]
 
@@ -47,14 +49,18 @@ def build(entry: str | Mapping[str, Any]) -> Filter:
     pairs = [(entry, None)] if isinstance(entry, str) else list(entry.items())
     if len(pairs) != 1:
         raise InputError(
-            f"a filter's entry has {len(pairs)} names: {entry}", STEP, "write each filter as its own list entry"
+            f"a filter's entry has {len(pairs)} names: {entry}",
+            STEP,
+            "write each filter as its own list entry",
         )
     name, fields = pairs[0]
     kind = find(name)
     try:
         return kind(**(fields or {}))
     except ValidationError as error:
-        raise InputError(f"{name}: {_first(error, kind)}", STEP, f"fix filter {name} in the recipe") from error
+        raise InputError(
+            f"{name}: {_first(error, kind)}", STEP, f"fix filter {name} in the recipe"
+        ) from error
 
 
 def _first(error: ValidationError, kind: type[Filter]) -> str:
@@ -74,7 +80,9 @@ def _near(word: str, known: list[str]) -> str:
 def _from_folder(name: str) -> ModuleType:
     if name not in rules():
         raise InputError(
-            f"no filter {name!r}{_near(name, rules())}", STEP, "name a rule, or the path of a filter's .py file"
+            f"no filter {name!r}{_near(name, rules())}",
+            STEP,
+            "name a rule, or the path of a filter's .py file",
         )
     return importlib.import_module(f"{room.__name__}.{name}")
 
@@ -82,7 +90,9 @@ def _from_folder(name: str) -> ModuleType:
 def _from_path(path: Path) -> ModuleType:
     """The module of a user's file, once a process; its last name is the file's, as for built-in rules."""
     if not path.is_file():
-        raise InputError(f"no filter file {path}", STEP, "check the path (relative to where the command runs)")
+        raise InputError(
+            f"no filter file {path}", STEP, "check the path (relative to where the command runs)"
+        )
     path = path.resolve()
     package = "curation_user_" + hashlib.sha256(str(path).encode()).hexdigest()[:8]
     name = f"{package}.{path.stem}"

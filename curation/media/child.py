@@ -1,13 +1,25 @@
-"""A persistent child process with limits that does all decoding, and the handle its parent holds."""
+"""The parent's side of decoding: a persistent child process with limits, replaced when it dies."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+import curation
+from curation.errors import InputError, MediaError
 from curation.filters import Kind
+from curation.media import wire
 from curation.media.records import ScanRequest, ScanResult
+
+START_SECONDS = 120.0  # for the imports of a child, on a machine that is busy
 
 
 @dataclass(frozen=True)
@@ -22,11 +34,15 @@ class Limits:
 class MediaWorker:
     """Scans and cuts in a child process that outlives its requests and is started again after it dies.
 
-    Not for use by several threads at once. Every failure of a file is a MediaError.
+    Not for use by several threads at once. Every failure of a file is a MediaError; a filter that cannot work at
+    all (a missing model) is an InputError; a child that cannot even start is a RuntimeError.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: socket.socket | None = None
+        self._served = 0
 
     def __enter__(self) -> MediaWorker:
         return self
@@ -36,15 +52,92 @@ class MediaWorker:
     ) -> None:
         self.close()
 
+    def __del__(self) -> None:
+        self.close()
+
     def close(self) -> None:
         """End the child."""
+        if self._channel:
+            self._channel.close()
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+        self._process = self._channel = None
 
     def scan(self, path: str | Path, request: ScanRequest) -> ScanResult:
         """Judge each clip of a file in one decode pass."""
-        raise NotImplementedError
+        _, data = self._ask({"do": "scan", "path": os.fspath(path), "request": request.to_json()})
+        return ScanResult.from_json(data.decode())
 
     def cut(
         self, path: str | Path, kind: Kind, start_s: float, end_s: float, num_frames: int
     ) -> tuple[bytes, str]:
         """Bytes and format ("mp4", "png", "jpeg", "webp") of exactly `num_frames` frames from `start_s`."""
-        raise NotImplementedError
+        span = [kind, start_s, end_s, num_frames]
+        answer, data = self._ask({"do": "cut", "path": os.fspath(path), "span": span})
+        return data, answer["format"]
+
+    def _ask(self, message: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """An answer, or the error it carries. A crash of a child that served others before is tried once more."""
+        again = self._served > 0
+        try:
+            answer, data = self._exchange(message)
+        except MediaError as error:
+            if error.slug != "crashed" or not again:
+                raise
+            answer, data = self._exchange(message)
+        if "slug" in answer:
+            raise MediaError(answer["slug"], answer["message"])
+        if "what" in answer:
+            raise InputError(answer["what"], answer["step"], answer["next_step"])
+        return answer, data
+
+    def _exchange(self, message: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        channel = self._channel or self._start()
+        try:
+            channel.settimeout(self.limits.timeout_seconds)
+            wire.send(channel, message)
+            answer = wire.receive(channel)
+        except TimeoutError as error:
+            self.close()
+            raise MediaError("timeout", f"no answer within {self.limits.timeout_seconds:g} s") from error
+        except (EOFError, ConnectionError) as error:
+            raise MediaError("crashed", f"decoding ended by {self._end()}") from error
+        self._served += 1
+        return answer
+
+    def _start(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        settings = {
+            "channel": theirs.fileno(),
+            "memory_bytes": self.limits.memory_bytes,
+            "timeout_seconds": self.limits.timeout_seconds,
+            "max_pixels": self.limits.max_pixels,
+        }
+        command = [sys.executable, "-m", "curation.media.serve", json.dumps(settings)]
+        with theirs:
+            self._process = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=_environment()
+            )
+        self._channel, self._served = ours, 0
+        ours.settimeout(START_SECONDS)
+        try:
+            wire.receive(ours)
+        except (EOFError, OSError) as error:
+            raise RuntimeError(f"the media process did not start: {self._end()}") from error
+        return ours
+
+    def _end(self) -> str:
+        """Why the child is gone, in words; it is reaped."""
+        process = self._process
+        code = process.wait(timeout=5) if process else 0
+        self.close()
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _environment() -> dict[str, str]:
+    """The child finds this package as the parent did, and computes on one thread."""
+    root = str(Path(curation.__file__).parent.parent)
+    paths = [root, os.environ.get("PYTHONPATH", "")]
+    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OPENCV_LOG_LEVEL": "ERROR"}
+    return {**os.environ, **single, "PYTHONPATH": os.pathsep.join(p for p in paths if p)}

@@ -1,0 +1,88 @@
+"""Small pictures straight from a decoded frame's planes.
+
+A full-size frame never goes through swscale: converting a 720p frame costs more than decoding it. The planes are
+read as they lie; only the small result is converted. Formats other than 8-bit planar YUV are converted first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+PLANAR = frozenset("yuv420p yuvj420p yuv422p yuvj422p yuv444p yuvj444p".split())
+FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+BT709 = 1  # AVCOL_SPC_BT709
+UNSPECIFIED = 2
+HD_HEIGHT = 720  # an unmarked frame from this height on is taken as BT.709, as players do
+STRETCH = np.clip((np.arange(256) - 16) * (255 / 219) + 0.5, 0, 255).astype(np.uint8)
+
+
+def planes(frame: Any) -> tuple[Bytes, Bytes, Bytes]:
+    """Y [H,W] and U, V (each as subsampled), without a copy where the format is 8-bit planar YUV."""
+    if frame.format.name not in PLANAR:
+        frame = frame.reformat(format="yuv420p")
+    y, u, v = (
+        np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        for plane in frame.planes
+    )
+    return y, u, v
+
+
+def full_range(frame: Any) -> bool:
+    """Whether luma spans 0-255 and not 16-235."""
+    return bool(frame.color_range == FULL_RANGE or frame.format.name.startswith("yuvj"))
+
+
+def resized(plane: Bytes, size: tuple[int, int]) -> Bytes:
+    """A plane at (width, height), averaged over the area of each pixel."""
+    if plane.shape == (size[1], size[0]):
+        return plane.copy()
+    return cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+
+
+def gray(frame: Any, size: tuple[int, int]) -> Bytes:
+    """[H,W], 0-255, at (width, height); at full size it equals what swscale gives for `gray`."""
+    small = resized(planes(frame)[0], size)
+    return small if full_range(frame) else cv2.LUT(small, STRETCH)
+
+
+def rgb(frame: Any, size: tuple[int, int]) -> Bytes:
+    """[H,W,3] at (width, height), with the frame's own colour matrix (ITU-R BT.601 or BT.709) and range."""
+    y, u, v = planes(frame)
+    yuv = cv2.merge([resized(y, size), _chroma(u, size), _chroma(v, size)])
+    return cv2.transform(yuv, _matrix(frame))
+
+
+def scene_image(frame: Any, step: int) -> Bytes:
+    """A BGR picture for scene detection: each `step`-th pixel, BT.601, with no care for its beauty."""
+    y, u, v = planes(frame)
+    across, down = 2 * step // -(-y.shape[1] // u.shape[1]), 2 * step // -(-y.shape[0] // u.shape[0])
+    y, u, v = y[::step, ::step], u[::down, ::across], v[::down, ::across]
+    height, width = min(u.shape[0], y.shape[0] // 2) // 2 * 2, min(u.shape[1], y.shape[1] // 2)
+    buffer = np.empty((3 * height, 2 * width), np.uint8)  # I420: Y above, then U and V
+    buffer[: 2 * height] = y[: 2 * height, : 2 * width]
+    chroma = buffer[2 * height :].reshape(2, height, width)
+    chroma[0], chroma[1] = u[:height, :width], v[:height, :width]
+    return cv2.cvtColor(buffer, cv2.COLOR_YUV2BGR_I420)
+
+
+def _chroma(plane: Bytes, size: tuple[int, int]) -> Bytes:
+    larger = plane.shape[0] < size[1] or plane.shape[1] < size[0]
+    return cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR if larger else cv2.INTER_AREA)
+
+
+def _matrix(frame: Any) -> NDArray[np.float64]:
+    """The 3x4 matrix from YUV (chroma around 128) to RGB."""
+    hd = frame.colorspace == BT709 or (frame.colorspace == UNSPECIFIED and frame.height >= HD_HEIGHT)
+    red, blue = (0.2126, 0.0722) if hd else (0.299, 0.114)
+    green = 1 - red - blue
+    luma, chroma, black = (1.0, 1.0, 0.0) if full_range(frame) else (255 / 219, 255 / 224, 16.0)
+    r_v, b_u = 2 * (1 - red) * chroma, 2 * (1 - blue) * chroma
+    g_u, g_v = -b_u * blue / green, -r_v * red / green
+    turn = np.array([[luma, 0, r_v], [luma, g_u, g_v], [luma, b_u, 0]])
+    offset = -turn @ np.array([black, 128.0, 128.0])
+    return np.column_stack([turn, offset])

@@ -1,0 +1,142 @@
+"""Which decoded frames are kept, how large, and for how long.
+
+The clips of a video are not known while it is decoded. So frames are kept on time grids that start anew at each
+scene: one grid for each distinct `Frames` that the filters ask for, so that a filter sees the same pixels whichever
+other filters run. Frames asked for by count come from a grid of two a second. Samples of closed clips are dropped,
+and scenes have a longest length, so memory does not grow with the video.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curation.filters import Frames, Kind
+from curation.media import planes
+
+Bytes = NDArray[np.uint8]
+COUNT_FPS = 2.0  # the grid behind frames asked for by count
+
+
+def fit(width: int, height: int, long_side: int | None) -> tuple[int, int]:
+    """(width, height) with the longer one at most `long_side`, never enlarged, at least one pixel each."""
+    scale = min(1.0, long_side / max(width, height)) if long_side else 1.0
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+@dataclass
+class Track:
+    """Samples of one grid: (time in seconds, picture) in order."""
+
+    needs: Frames
+    period: float  # seconds
+    start: float = 0.0
+    taken: int = 0
+    samples: list[tuple[float, Bytes]] = field(default_factory=list)
+
+    def due(self, time: float) -> bool:
+        """Whether the frame at `time` is the first at or after the grid's next point."""
+        return time >= self.start + self.taken * self.period - 1e-6
+
+    def add(self, time: float, picture: Bytes) -> None:
+        """Keep a picture and move to the next point after it."""
+        self.samples.append((time, picture))
+        while self.due(time):
+            self.taken += 1
+
+    def restart(self, time: float) -> None:
+        """A new scene begins: so does its grid."""
+        self.start, self.taken = time, 0
+
+
+class Sampler:
+    """Offers each decoded frame to all grids."""
+
+    def __init__(self, wanted: Iterable[Frames], fps: float, width: int, height: int, turns: int) -> None:
+        self._size = (width, height)  # as stored, before rotation
+        self._turns = turns
+        self.tracks = {need: Track(need, _period(need, fps)) for need in wanted}
+        self._last: tuple[float, Any] | None = None  # a reference to the decoder's buffer, not a copy
+
+    def offer(self, time: float, frame: Any) -> None:
+        """Keep the frame wherever it is due."""
+        self._last = (time, frame)
+        for track in self.tracks.values():
+            if track.due(time):
+                track.add(time, self.picture(frame, track.needs))
+
+    def new_scene(self, time: float, frame: Any) -> None:
+        """The scene so far ended before this frame. Short scenes get their last frame as a second sample."""
+        for track in self.tracks.values():
+            if self._last and track.taken == 1 and track.samples and track.samples[-1][0] < self._last[0]:
+                track.samples.append((self._last[0], self.picture(self._last[1], track.needs)))
+            track.restart(time)
+        self.offer(time, frame)
+
+    def forget(self, before: float) -> None:
+        """Drop samples of clips that are done."""
+        for track in self.tracks.values():
+            track.samples = [sample for sample in track.samples if sample[0] >= before - 1e-6]
+
+    def between(self, start_s: float, end_s: float) -> dict[Frames, list[tuple[float, Bytes]]]:
+        """The samples of a clip [start_s, end_s), by need."""
+        return {
+            need: [sample for sample in track.samples if start_s - 1e-6 <= sample[0] < end_s - 1e-6]
+            for need, track in self.tracks.items()
+        }
+
+    def near(self, needs: Frames, time: float) -> list[tuple[float, Bytes]]:
+        """The one sample nearest to a time."""
+        return nearest(self.tracks[needs].samples, [time])
+
+    def picture(self, frame: Any, needs: Frames) -> Bytes:
+        """A frame at the size and colour asked for, rotation applied."""
+        make = planes.gray if needs.color == "gray" else planes.rgb
+        picture = make(frame, fit(*self._size, needs.long_side))
+        return np.ascontiguousarray(np.rot90(picture, self._turns)) if self._turns else picture
+
+
+def _period(needs: Frames, fps: float) -> float:
+    """Seconds between samples: a whole number of frames, as near the asked rate as can be."""
+    wanted = needs.fps or COUNT_FPS
+    return max(1, round(fps / wanted)) / fps
+
+
+@dataclass
+class SampledClip:
+    """A clip over kept samples; what filters see as `curation.filters.Clip`."""
+
+    kind: Kind
+    width: int
+    height: int
+    fps: float | None
+    num_frames: int
+    start_s: float
+    end_s: float
+    samples: dict[Frames, list[tuple[float, Bytes]]]
+
+    def frames(self, needs: Frames) -> Bytes:
+        """[T,H,W] or [T,H,W,3] uint8 of one of the declared needs."""
+        return np.stack([picture for _, picture in self._chosen(needs)])
+
+    def times(self, needs: Frames) -> NDArray[np.float64]:
+        """[T] seconds of the source at which `frames` were taken."""
+        return np.array([time for time, _ in self._chosen(needs)])
+
+    def _chosen(self, needs: Frames) -> list[tuple[float, Bytes]]:
+        samples = self.samples[needs]
+        if needs.count is None or len(samples) <= needs.count:
+            return samples
+        length = self.end_s - self.start_s
+        points = [self.start_s + length * (i + 0.5) / needs.count for i in range(needs.count)]
+        return nearest(samples, points)
+
+
+def nearest(samples: list[tuple[float, Bytes]], points: list[float]) -> list[tuple[float, Bytes]]:
+    """The sample nearest to each point in time, one for each point."""
+    times = np.array([time for time, _ in samples])
+    return [samples[int(np.abs(times - point).argmin())] for point in points]

@@ -1,0 +1,81 @@
+"""The child's side: limits first, then one request after another until the parent goes away."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+GRACE = 10.0  # seconds after which a hung child ends itself, if its parent no longer does
+
+
+def main() -> None:
+    """Serve on the socket whose number and limits are in the first argument, as JSON."""
+    settings = json.loads(sys.argv[1])
+    os.dup2(2, 1)  # whatever prints must not mix with the parent's standard output
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_AS, (settings["memory_bytes"], settings["memory_bytes"]))
+    with socket.socket(fileno=settings["channel"]) as channel:
+        _serve(channel, settings["timeout_seconds"], settings["max_pixels"])
+
+
+def _serve(channel: socket.socket, timeout: float, max_pixels: int) -> None:
+    from curation.media import wire
+
+    _warm()
+    wire.send(channel, {"ready": True})
+    while True:
+        try:
+            message, _ = wire.receive(channel)
+        except (EOFError, ConnectionError):
+            return
+        signal.setitimer(signal.ITIMER_REAL, timeout + GRACE)
+        answer, blob = _answer(message, max_pixels)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        wire.send(channel, answer, blob)
+
+
+def _warm() -> None:
+    """Load everything that decoding needs, so that no file's time limit pays for it."""
+    import cv2
+
+    from curation.media import cut, scan  # noqa: F401
+
+    cv2.setNumThreads(1)
+
+
+def _answer(message: dict[str, Any], max_pixels: int) -> tuple[dict[str, Any], bytes]:
+    from curation.errors import InputError, MediaError
+
+    try:
+        return _do(message, max_pixels)
+    except MediaError as error:
+        return {"slug": error.slug, "message": error.message}, b""
+    except InputError as error:
+        return {"what": error.what, "step": error.step, "next_step": error.next_step}, b""
+    except MemoryError:
+        return {"slug": "out_of_memory", "message": "MemoryError"}, b""
+    except Exception as error:  # noqa: BLE001 - decoders raise anything; each is one file's error
+        return {"slug": "undecodable", "message": f"{type(error).__name__}: {error}"}, b""
+
+
+def _do(message: dict[str, Any], max_pixels: int) -> tuple[dict[str, Any], bytes]:
+    path = Path(message["path"])
+    if message["do"] == "scan":
+        from curation.media.records import ScanRequest
+        from curation.media.scan import scan
+
+        return {}, scan(path, ScanRequest.from_json(message["request"]), max_pixels).to_json().encode()
+    from curation.media.cut import cut
+
+    data, media_format = cut(path, *message["span"], max_pixels)
+    return {"format": media_format}, data
+
+
+if __name__ == "__main__":
+    main()

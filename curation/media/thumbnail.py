@@ -1,0 +1,64 @@
+"""What a person sees of a clip, and what duplicates are found by."""
+
+from __future__ import annotations
+
+import io
+
+import cv2
+import imagehash
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from curation.filters import Frames
+from curation.media.sampler import nearest
+
+HEIGHT = 96  # pixels
+WIDEST = 256  # pixels of one frame of the strip
+FRAMES = 5
+FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
+FPS = 4.0
+
+Samples = list[tuple[float, NDArray[np.uint8]]]
+
+
+def wanted(width: int, height: int) -> Frames:
+    """The frames that strips and fingerprints are made of: small colour pictures, four a second."""
+    scale = min(1.0, HEIGHT / height, WIDEST / width)
+    return Frames(fps=FPS, long_side=max(1, round(max(width, height) * scale)), color="rgb")
+
+
+def pick(samples: Samples, start_s: float, end_s: float) -> list[NDArray[np.uint8]]:
+    """The five pictures at tenths 1, 3, 5, 7 and 9 of a clip; one picture stands for all of an image."""
+    points = [start_s + fraction * (end_s - start_s) for fraction in FRACTIONS]
+    return [picture for _, picture in nearest(samples, points)]
+
+
+def strip(pictures: list[NDArray[np.uint8]]) -> bytes:
+    """A WebP of up to five pictures side by side, 96 px high (black above and below a very wide one)."""
+    distinct = [p for i, p in enumerate(pictures) if all(p is not q for q in pictures[:i])]
+    row = np.hstack([_framed(picture) for picture in distinct[:FRAMES]])
+    buffer = io.BytesIO()
+    Image.fromarray(row).save(buffer, "WEBP", quality=75, method=2)
+    return buffer.getvalue()
+
+
+def fingerprint(pictures: list[NDArray[np.uint8]]) -> bytes:
+    """40 bytes: a 64-bit perceptual hash (DCT of 32x32 luma, `imagehash.phash`) of each of the five pictures."""
+    known: dict[int, bytes] = {}
+    for picture in pictures:
+        if id(picture) not in known:
+            bits = imagehash.phash(Image.fromarray(picture)).hash
+            known[id(picture)] = np.packbits(bits.flatten()).tobytes()
+    return b"".join(known[id(picture)] for picture in pictures)
+
+
+def _framed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A picture on a canvas of the strip's height, enlarged if it is smaller."""
+    height, width = picture.shape[:2]
+    scale = min(HEIGHT / height, WIDEST / width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    canvas = np.zeros((HEIGHT, size[0], 3), np.uint8)
+    top = (HEIGHT - size[1]) // 2
+    canvas[top : top + size[1]] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return canvas
