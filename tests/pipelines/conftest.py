@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,3 +69,12 @@ def media(tmp_path_factory: pytest.TempPathFactory, videos: Path, images: Path) 
     (folder / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
     (folder / "notes.mp4").write_text("no media at all")
     return folder
+
+
+@pytest.fixture(scope="session")
+def curated(command_line: CommandLine, media: Path) -> tuple[Path, dict[str, Any]]:
+    """A dataset and the JSON that the command printed."""
+    dataset = command_line.folder / "dataset"
+    done = command_line.run("curate", "tiny", "--source", str(media), "--out", str(dataset), "--json")
+    assert done.returncode == 0, done.stderr
+    return dataset, json.loads(done.stdout)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pytest
 from deltalake import DeltaTable
 
 from tests.pipelines.conftest import CommandLine
@@ -22,15 +21,6 @@ def read(dataset: Path) -> list[dict[str, Any]]:
     """All rows but the heavy columns, by deltalake alone."""
     columns = ["sample_id", "uri", "verdict", "filter", "reason", "detail", "num_frames"]
     return DeltaTable(str(dataset)).to_pyarrow_table(columns=columns).to_pylist()
-
-
-@pytest.fixture(scope="module")
-def curated(command_line: CommandLine, media: Path) -> tuple[Path, dict[str, Any]]:
-    """A dataset and the JSON that the command printed."""
-    dataset = command_line.folder / "dataset"
-    done = command_line.run("curate", "tiny", "--source", str(media), "--out", str(dataset), "--json")
-    assert done.returncode == 0, done.stderr
-    return dataset, json.loads(done.stdout)
 
 
 def test_json_is_alone_on_standard_output(curated: tuple[Path, dict[str, Any]]) -> None:
