@@ -5,6 +5,7 @@ This is the only module of curation that training imports.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,15 +20,8 @@ if TYPE_CHECKING:
 VERDICTS = ("kept", "rejected", "duplicate", "error")
 DEDUP_SCORE = "dedup_hamming"  # always there, so that `scores` is never an empty struct (Parquet has none)
 HEAVY = ("media", "edit_source")  # read only when asked for by name
-_LINEAGE = (
-    "recipe",
-    "recipe_sha256",
-    "code_version",
-    "input_snapshot",
-    "model_revisions",
-    "run_id",
-    "funnel",
-)
+_NESTED = ("recipe", "input_snapshot", "model_revisions", "funnel")  # JSON text in the log
+_LINEAGE = (*_NESTED, "recipe_sha256", "code_version", "run_id")
 
 
 def schema(score_names: Sequence[str] = ()) -> pa.Schema:
@@ -122,7 +116,11 @@ class Dataset:
 
     def history(self) -> list[dict[str, Any]]:
         """Every commit up to this version, newest first, each with its version and its lineage."""
-        return [commit for commit in self.delta.history() if commit["version"] <= self.version]
+        from deltalake import DeltaTable
+
+        # Of a table at an older version, deltalake 1.6 lists the newest commits under the wrong numbers.
+        commits = DeltaTable(self.uri).history()
+        return [_read(commit) for commit in commits if commit["version"] <= self.version]
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -166,6 +164,11 @@ class Dataset:
 
     def _light_columns(self) -> list[str]:
         return [name for name in self.schema.names if name not in HEAVY]
+
+
+def _read(commit: dict[str, Any]) -> dict[str, Any]:
+    nested = (key for key in _NESTED if isinstance(commit.get(key), str))
+    return commit | {key: json.loads(commit[key]) for key in nested}
 
 
 def open_dataset(uri: str, version: int | None = None) -> Dataset:

@@ -1,0 +1,103 @@
+"""From what media work returns to rows: judged clips, inputs that failed, and copies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from curation.media.records import ClipRecord, ScanResult
+
+TASKS = {"image": "text_to_image", "video": "text_to_video"}
+DEDUP = "dedup"
+
+# A judged clip as it is staged: what its content says, nothing of where the file lies.
+JUDGED = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("source_sha256", pa.string()),
+        ("task", pa.string()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("fps", pa.float64()),
+        ("num_frames", pa.int32()),
+        ("verdict", pa.string()),
+        ("filter", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("scores", pa.map_(pa.string(), pa.float64())),
+        ("fingerprint", pa.binary()),
+        ("thumbnail", pa.binary()),
+        ("signals", pa.string()),  # JSON
+    ]
+)
+BULKY = ("thumbnail", "signals")
+
+
+def sample_id(content: str, span: str, task: str | None) -> str:
+    """Id of a row, the same on any machine, from the source's hash, the span in ms, and the task."""
+    return hashlib.sha256(f"{content}:{span}:{task}".encode()).hexdigest()[:32]
+
+
+def span(start_s: float, end_s: float) -> str:
+    """A clip's span as ids and cuts name it, in whole milliseconds."""
+    return f"{round(start_s * 1000)}-{round(end_s * 1000)}"
+
+
+def judged(sha256: str, result: ScanResult) -> pa.Table:
+    """The judged clips of one file; a file without any clip is an error, or it would vanish."""
+    if not result.clips:
+        return failed(sha256, "decode", "empty", "no clip in the file")
+    return _table(_clip(sha256, clip) for clip in result.clips)
+
+
+def failed(sha256: str, step: str, reason: str, detail: str) -> pa.Table:
+    """The one row of a file that could not be judged, as a table of judged clips."""
+    return _table([{"source_sha256": sha256, **error(sha256, step, reason, detail)}])
+
+
+def error(content: str, step: str, reason: str, detail: str) -> dict[str, Any]:
+    """What says of an input that it failed: at which step, with which slug and message."""
+    return {
+        "sample_id": sample_id(content, "file", None),
+        "verdict": "error",
+        "filter": step,
+        "reason": reason,
+        "detail": detail,
+    }
+
+
+def copy(sha256: str, uri: str, task: str | None, original: str) -> dict[str, Any]:
+    """What says of a file that it has the same bytes as another one."""
+    return {
+        "sample_id": sample_id(sha256, f"copy:{uri}", task),
+        "task": task,
+        "verdict": "duplicate",
+        "filter": DEDUP,
+        "reason": "exact_duplicate",
+        "detail": f"same bytes as {original}",
+    }
+
+
+def _clip(sha256: str, clip: ClipRecord) -> dict[str, Any]:
+    task = TASKS[clip["kind"]]
+    kept = clip["filter"] is None
+    return {
+        **{key: clip[key] for key in ("start_s", "end_s", "width", "height", "fps", "num_frames")},
+        **{key: clip[key] for key in ("fingerprint", "thumbnail", "filter", "reason")},
+        "sample_id": sample_id(sha256, span(clip["start_s"], clip["end_s"]), task),
+        "source_sha256": sha256,
+        "task": task,
+        "verdict": "kept" if kept else "rejected",
+        "scores": list(clip["scores"].items()),
+        "signals": json.dumps(clip["signals"], sort_keys=True),
+    }
+
+
+def _table(rows: Iterable[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=JUDGED)

@@ -1,0 +1,96 @@
+"""What a run has finished but not yet published, so that a killed run goes on instead of starting over.
+
+Lies in `DATASET/_staging/<recipe>/<stage>/<name>.parquet` (Delta passes over names that start with `_`) and
+goes away once the version is published. A file is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ROOM = "_staging"
+_SUFFIX = ".parquet"
+
+
+class Staging:
+    """The staged tables of one recipe on one dataset. Cheap to copy to other processes."""
+
+    def __init__(self, dataset: str, recipe_sha256: str) -> None:
+        self.dataset = dataset
+        self.key = recipe_sha256[:16]
+
+    def __reduce__(self) -> tuple[type[Staging], tuple[str, str]]:
+        return Staging, (self.dataset, self.key)
+
+    @cached_property
+    def _fs(self) -> Any:
+        import fsspec
+
+        return fsspec.core.url_to_fs(self.dataset)[0]
+
+    @cached_property
+    def _room(self) -> str:
+        import fsspec
+
+        return f"{fsspec.core.url_to_fs(self.dataset)[1].rstrip('/')}/{ROOM}"
+
+    def _path(self, stage: str, name: str = "") -> str:
+        folder = f"{self._room}/{self.key}/{stage}"
+        return f"{folder}/{name}{_SUFFIX}" if name else folder
+
+    def has(self, stage: str, name: str) -> bool:
+        """Whether a table is staged."""
+        return bool(self._fs.exists(self._path(stage, name)))
+
+    def names(self, stage: str) -> dict[str, int]:
+        """Bytes of each staged table of a stage."""
+        self._fs.invalidate_cache()
+        try:
+            listed = self._fs.ls(self._path(stage), detail=True)
+        except FileNotFoundError:
+            return {}
+        files = ((entry["name"].rpartition("/")[2], entry["size"]) for entry in listed)
+        return {name.removesuffix(_SUFFIX): int(size) for name, size in files if name.endswith(_SUFFIX)}
+
+    def write(self, stage: str, name: str, table: pa.Table) -> None:
+        """Stage a table, replacing one of that name."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd", store_schema=True)
+        path = self._path(stage, name)
+        self._fs.makedirs(self._path(stage), exist_ok=True)
+        if not _is_local(self._fs):  # object stores show a file only once it is whole
+            self._fs.pipe_file(path, sink.getvalue().to_pybytes())
+            return
+        partial = f"{path}.{uuid.uuid4().hex}.partial"
+        with open(partial, "wb") as file:
+            file.write(sink.getvalue())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+
+    def read(self, stage: str, names: Iterable[str], columns: Sequence[str] | None = None) -> list[pa.Table]:
+        """Staged tables in the order of `names`, with only those columns."""
+        return [self._read(self._path(stage, name), columns) for name in names]
+
+    def _read(self, path: str, columns: Sequence[str] | None) -> pa.Table:
+        with self._fs.open(path, "rb") as file:
+            return pq.read_table(file, columns=None if columns is None else list(columns))
+
+    def clear(self) -> None:
+        """Remove what this recipe has staged, and the room if nothing else is in it."""
+        self._fs.invalidate_cache()
+        if self._fs.exists(f"{self._room}/{self.key}"):
+            self._fs.rm(f"{self._room}/{self.key}", recursive=True)
+        if self._fs.exists(self._room) and not self._fs.ls(self._room):
+            self._fs.rm(self._room, recursive=True)
+
+
+def _is_local(fs: Any) -> bool:
+    return "file" in (fs.protocol if isinstance(fs.protocol, tuple) else (fs.protocol,))
