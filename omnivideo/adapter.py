@@ -117,7 +117,9 @@ class Adapter(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers ships
         """Zero, tied to the source stem's weights when unused: every rank then reduces the same gradients."""
         if source is not None or not (self.training and torch.is_grad_enabled()):
             return 0.0
-        return sum((p.sum() for p in self.source.parameters()), start=torch.zeros((), device=self.device)) * 0.0
+        return (
+            sum((p.sum() for p in self.source.parameters()), start=torch.zeros((), device=self.device)) * 0.0
+        )
 
 
 def _pooled(tokens: Tensor, count: int) -> Tensor:

@@ -92,7 +92,9 @@ class AdapterConfig(Frozen):
 
     depth: int = Field(default=2, ge=0, description="residual blocks shared by all three kinds of token")
     hidden_size: int = 4096
-    source_width: int = Field(default=1536, description="channels of the patch convolution over source latents")
+    source_width: int = Field(
+        default=1536, description="channels of the patch convolution over source latents"
+    )
     source_patch: int = Field(default=4, description="latent pixels a side of one source patch")
 
 
@@ -131,7 +133,9 @@ class SchedulerConfig(Frozen):
     """UniPC over flow sigmas."""
 
     flow_shift: float = 3.0
-    flow_shift_720p: float = Field(default=5.0, description="used when the shorter side has 720 pixels or more")
+    flow_shift_720p: float = Field(
+        default=5.0, description="used when the shorter side has 720 pixels or more"
+    )
 
 
 class GenerationConfig(Frozen):

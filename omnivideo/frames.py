@@ -78,6 +78,8 @@ def _fill(clip: Tensor, height: int, width: int) -> Tensor:
     scale = max(height / rows, width / columns)
     size = (max(height, round(rows * scale)), max(width, round(columns * scale)))
     frames = clip[0].transpose(0, 1)
-    frames = F.interpolate(frames, size=size, mode="bicubic", align_corners=False, antialias=True).clamp(-1, 1)
+    frames = F.interpolate(frames, size=size, mode="bicubic", align_corners=False, antialias=True).clamp(
+        -1, 1
+    )
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
     return frames[:, :, top : top + height, left : left + width].transpose(0, 1)[None]

@@ -22,7 +22,9 @@ def text_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
     Zero (and differentiable) when no label counts.
     """
-    total = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="sum")
+    total = F.cross_entropy(
+        logits.flatten(0, 1).float(), labels.flatten(), ignore_index=-100, reduction="sum"
+    )
     return total / (labels != -100).sum().clamp(min=1)
 
 

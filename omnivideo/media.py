@@ -24,7 +24,9 @@ def save(frames: Pixels, path: str | PathLike[str], fps: int) -> Path:
     if target.suffix.lower() in _PICTURES:
         return _save_picture(frames, target)
     if target.suffix.lower() != ".mp4":
-        raise InputError(f"no writer for {target.name!r}", "save", "Use .mp4 for a video or .png for an image")
+        raise InputError(
+            f"no writer for {target.name!r}", "save", "Use .mp4 for a video or .png for an image"
+        )
     import av
 
     with av.open(str(target), "w") as container:
@@ -81,7 +83,9 @@ def _load_picture(source: Path) -> Pixels:
             pixels: Pixels = np.asarray(ImageOps.exif_transpose(image).convert("RGB"), dtype=np.uint8)
         return pixels[None]
     except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{source} does not open as a picture ({error})", "load", "Check the file") from error
+        raise InputError(
+            f"{source} does not open as a picture ({error})", "load", "Check the file"
+        ) from error
 
 
 def _load_video(source: Path) -> Pixels:

@@ -7,6 +7,7 @@ gradients when a module runs twice before its backward.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,13 @@ class OmniVideoModel(nn.Module):
 
         OmniVideoPipeline.of(self).save_pretrained(folder)
 
+    def train(self, mode: bool = True) -> OmniVideoModel:
+        """Set training mode; the frozen encoders stay in eval mode, for UMT5 would drop out."""
+        super().train(mode)
+        for part in (self.vision_tower, self.vae, self.text_encoder):
+            part.eval()
+        return self
+
     def parts(self) -> dict[str, nn.Module]:
         """The eight parts by name, disjoint in parameters."""
         return {name: getattr(self, name) for name in PARTS}
@@ -99,12 +107,12 @@ class OmniVideoModel(nn.Module):
         """UMT5 embeddings [B, L, text_dim], zero past each text's end as Wan has them, and the mask [B,
         L].
         """
+        limit, cleaned = self.config.text_encoder.max_tokens, [clean(text) for text in texts]
+        longest = max(len(ids) for ids in self.text_tokenizer(cleaned).input_ids)
+        if longest > limit:
+            warnings.warn(f"a text of {longest} tokens is cut to the encoder's {limit}", stacklevel=2)
         batch = self.text_tokenizer(
-            [clean(text) for text in texts],
-            padding="max_length",
-            max_length=self.config.text_encoder.max_tokens,
-            truncation=True,
-            return_tensors="pt",
+            cleaned, padding="max_length", max_length=limit, truncation=True, return_tensors="pt"
         ).to(self.text_encoder.device)
         states = self.text_encoder(batch.input_ids, batch.attention_mask).last_hidden_state
         mask = batch.attention_mask.bool()

@@ -25,7 +25,7 @@ from omnivideo.mllm import Mllm, TextHead
 from omnivideo.model import OmniVideoModel
 from omnivideo.prompts import REWRITE
 from omnivideo.sampling import OnStep, Sampling, denoise, settle
-from omnivideo.tokens import MARKERS, marker_id
+from omnivideo.tokens import MARKERS, end_ids, marker_id
 from omnivideo.vision_head import VisionHead
 from omnivideo.vision_tower import VisionTower
 from omnivideo.writing import write
@@ -45,8 +45,6 @@ class OmniVideoOutput(BaseOutput):  # type: ignore[misc]  # diffusers ships no t
 
 class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers ships no types
     """The eight parts, two tokenizers and a scheduler; `architecture` is the OmniVideoConfig as a dict."""
-
-    model_cpu_offload_seq = "vision_tower->mllm->text_head->vision_head->text_encoder->adapter->dit->vae"
 
     def __init__(
         self,
@@ -166,7 +164,7 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
             clip = as_clip(clip, settings.num_frames, settings.height, settings.width)
             clip = clip.to(self._execution_device).expand(len(prompts), -1, -1, -1, -1)
         if think:
-            prompts = self.rewrite(prompts, settings.kind, generator)
+            prompts = self.rewrite(prompts, settings.kind, generator, clip)
         model, defaults = self.model, self.omni_config.generation
         negative = defaults.negative_prompt if negative_prompt is None else negative_prompt
         condition = self._conditions(model, prompts, negative, settings, clip)
@@ -174,7 +172,6 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         on_step = None if callback_on_step_end is None else self._adapted(callback_on_step_end)
         result = denoise(model, noise, condition, settings, on_step, self.progress_bar)
         frames = result if output_type == "latent" else model.decode_latents(result)
-        self.maybe_free_model_hooks()
         rate = defaults.fps if fps is None else fps
         return OmniVideoOutput(to_uint8(frames) if output_type == "np" else frames, prompts, rate)
 
@@ -196,15 +193,22 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         return self._write([question], clip, generator, max_new_tokens, temperature, top_p)[0]
 
     @torch.no_grad()
-    def rewrite(self, prompts: list[str], kind: MediaKind, generator: Generators = None) -> list[str]:
+    def rewrite(
+        self,
+        prompts: list[str],
+        kind: MediaKind,
+        generator: Generators = None,
+        clips: Tensor | None = None,
+    ) -> list[str]:
         """Think mode's first half (section 4.3): the MLLM's own detailed wording of each prompt.
 
-        A prompt whose rewrite comes out empty is kept as it was.
+        For an edit it sees the source, clips [B, 3, T, H, W]. A prompt whose rewrite is empty stays as it
+        was.
         """
         medium = "an image" if kind == "image" else "a video"
         asked = [REWRITE.format(medium=medium, prompt=prompt) for prompt in prompts]
         first = generator[0] if isinstance(generator, list) else generator
-        written = self._write(asked, None, first)
+        written = self._write(asked, None if clips is None else clips.transpose(1, 2), first)
         return [new.strip() or old for new, old in zip(written, prompts, strict=True)]
 
     def _write(
@@ -223,7 +227,7 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
             self.text_head,
             embeds,
             mask,
-            self.tokenizer.eos_token_id,
+            end_ids(self.tokenizer),
             banned=tuple(marker_id(self.tokenizer, marker) for marker in MARKERS),
             max_new_tokens=defaults.max_new_tokens if max_new_tokens is None else max_new_tokens,
             temperature=defaults.temperature if temperature is None else temperature,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from omnivideo.mllm import MEDIA
-from omnivideo.tokens import BOI, BOV, MARKERS
+from omnivideo.tokens import BOI, BOV, MARKERS, end_ids
 
 _FRAME = "<image>\n"  # VILA's spelling: one a frame, before the question
 
@@ -69,4 +69,4 @@ def left_padded(rows: Sequence[Sequence[int]], pad_id: int, device: torch.device
 
 def answer_ids(tokenizer: Any, answer: str) -> list[int]:
     """Token ids of an answer with its end token; markers in it count as markers."""
-    return [*_plain(tokenizer, answer), tokenizer.eos_token_id]
+    return [*_plain(tokenizer, answer), end_ids(tokenizer)[0]]

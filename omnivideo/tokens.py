@@ -28,7 +28,9 @@ def byte_tokenizer(append_eos: bool = False) -> Any:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     if append_eos:
-        tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="$A </s>", special_tokens=[("</s>", 1)]
+        )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="<pad>",
@@ -45,6 +47,15 @@ def byte_tokenizer(append_eos: bool = False) -> Any:
 def add_markers(tokenizer: Any) -> int:
     """Add the four markers to a released tokenizer; returns how many were new."""
     return int(tokenizer.add_special_tokens({"extra_special_tokens": list(MARKERS)}))
+
+
+def end_ids(tokenizer: Any) -> tuple[int, ...]:
+    """Ids that end an answer; the first is the one to write. Chat models end a turn by a token of their
+    own.
+    """
+    vocabulary = tokenizer.get_vocab()
+    turns = [vocabulary[token] for token in ("<|eot_id|>", "<|im_end|>") if token in vocabulary]
+    return tuple(dict.fromkeys([*turns, tokenizer.eos_token_id]))
 
 
 def marker_id(tokenizer: Any, marker: str) -> int:

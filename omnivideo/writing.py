@@ -17,7 +17,7 @@ def write(
     head: TextHead,
     embeds: Tensor,
     mask: Tensor,
-    stop_id: int,
+    stop_ids: tuple[int, ...],
     *,
     banned: tuple[int, ...] = (),
     max_new_tokens: int,
@@ -25,7 +25,7 @@ def write(
     top_p: float,
     generator: torch.Generator | None = None,
 ) -> list[list[int]]:
-    """Continue left-padded prompts [B, L, D] until `stop_id`; returns each answer's ids without it.
+    """Continue left-padded prompts [B, L, D] until one of `stop_ids`; returns each answer's ids without it.
 
     temperature 0 takes the likeliest token. `banned` ids are never written.
     """
@@ -37,7 +37,7 @@ def write(
         logits[:, list(banned)] = -torch.inf
         ids = choose(logits, temperature, top_p, generator)
         for row, token in enumerate(ids.tolist()):
-            alive[row] = alive[row] and token != stop_id
+            alive[row] = alive[row] and token not in stop_ids
             if alive[row]:
                 answers[row].append(token)
         if not any(alive):
