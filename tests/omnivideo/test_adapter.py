@@ -67,7 +67,7 @@ def test_absent_source_is_harmless_in_a_mixed_batch(model: OmniVideoModel) -> No
 
 
 def test_source_places_are_told_apart(model: OmniVideoModel) -> None:
-    """Equal source patches at different places give different tokens, for cross-attention has no positions."""
+    """Equal source patches at different places give different tokens: cross-attention has no positions."""
     visual, text, mask, _ = _inputs(model)
     with torch.no_grad():
         c, _ = model.condition(visual, text, mask, torch.ones(2, 16, 3, 8, 8))

@@ -14,7 +14,7 @@ GRIDS = st.none() | st.tuples(st.integers(1, 24), st.integers(1, 40), st.integer
 
 @given(st.integers(1, 512), GRIDS, st.integers(1, 512), st.integers(1, 6000))
 def test_instruction_is_never_cut(visual: int, source: Grid | None, text: int, budget: int) -> None:
-    """Any plan fits its budget with the whole text, pools the source before the visual tokens, or is refused."""
+    """A plan fits the budget with the whole text, pools the source before visual tokens, or is refused."""
     least = text + 1 + (source is not None)
     if least > budget:
         with pytest.raises(InputError, match=f"at least {least} tokens"):

@@ -10,7 +10,7 @@ from omnivideo.model import OmniVideoModel
 
 @pytest.mark.parametrize("side", [4, 5])
 def test_merge_keeps_the_released_order(side: int) -> None:
-    """Merged tokens run column after column and hold their four patches row after row, zeros past an odd edge."""
+    """Merged tokens run column after column, each with its patches row after row, zeros past an odd edge."""
     patches = torch.randn(2, side * side, 3)
     grid = torch.zeros(2, side + side % 2, side + side % 2, 3)
     grid[:, :side, :side] = patches.view(2, side, side, 3)
