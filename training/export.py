@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,35 +13,35 @@ if TYPE_CHECKING:
 
 
 def export(base: Path, model: OmniVideoModel, trained: Iterable[str], folder: Path) -> None:
-    """Write the model to `folder`, whole or not at all: parts `trained` from memory, the rest from `base`.
+    """Write the model to `folder`: parts `trained` from memory, all else as files from `base`.
 
     Taking frozen parts over as files keeps their bytes and types, whatever they were cast to for computing.
     """
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(base, partial, copy_function=_link)
     parts: dict[str, Any] = dict(model.parts())
-    for name in trained:
-        shutil.rmtree(partial / name)  # never write into a linked file: it is the earlier model's too
-        parts[name].save_pretrained(partial / name, safe_serialization=True)
-    _replace(partial, folder)
+
+    def write(partial: Path) -> None:
+        shutil.copytree(base, partial, copy_function=_link)
+        for name in trained:
+            shutil.rmtree(partial / name)  # never write into a linked file: it is the earlier model's too
+            parts[name].save_pretrained(partial / name, safe_serialization=True)
+
+    write_whole(folder, write)
 
 
-def copy(base: Path, folder: Path) -> None:
-    """Make `folder` the same model as `base`, sharing its files where the file system can."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(base, partial, copy_function=_link)
-    _replace(partial, folder)
+def copy(base: Path, folder: Path, share: bool = True) -> None:
+    """Make `folder` the same model as `base`; with `share`, by the same files where the file system can."""
+    function = _link if share else shutil.copy2
+    write_whole(folder, lambda partial: shutil.copytree(base, partial, copy_function=function))
 
 
-def save_new(model: OmniVideoModel, folder: Path) -> None:
-    """Write a model as built."""
+def write_whole(folder: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a folder beside `folder`, then put it in place: it is there whole or not at all."""
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.parent.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(partial)
-    _replace(partial, folder)
+    write(partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
 
 
 def _link(source: str, target: str) -> None:
@@ -49,8 +49,3 @@ def _link(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links
         shutil.copy2(source, target)
-
-
-def _replace(partial: Path, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)

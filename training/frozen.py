@@ -21,13 +21,15 @@ def digest(module: nn.Module) -> str:
     return total.hexdigest()
 
 
-def digests(parts: Mapping[str, nn.Module], names: Iterable[str]) -> dict[str, str]:
-    """Return the digest of each named part."""
-    return {name: digest(parts[name]) for name in sorted(names)}
+def digests(parts: Mapping[str, nn.Module]) -> dict[str, str]:
+    """Return the digest of each part."""
+    return {name: digest(part) for name, part in sorted(parts.items())}
 
 
-def check_unchanged(before: Mapping[str, str], after: Mapping[str, str], stage: str) -> None:
+def check_unchanged(
+    before: Mapping[str, str], after: Mapping[str, str], stage: str, frozen: Iterable[str]
+) -> None:
     """Raise TrainingError, naming the parts, unless every frozen part is bit-identical to what it was."""
-    moved = [name for name in before if before[name] != after.get(name)]
+    moved = [name for name in sorted(frozen) if before[name] != after[name]]
     if moved:
         raise TrainingError(f"frozen parts changed during {stage}: {', '.join(moved)}")

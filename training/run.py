@@ -50,9 +50,10 @@ class Run:
         return self.root / f"stage-{stage}" / "model"
 
     def base(self, stage: StageName) -> Path:
-        """The model that `stage` starts from."""
+        """The model that `stage` starts from: the stage's before it, else the initial one."""
         before = STAGES[: STAGES.index(stage)]
-        return self.stage_model(before[-1]) if before else self.init
+        found = [self.stage_model(name) for name in before if self.record(name)]
+        return found[-1] if found else self.init
 
     def record(self, stage: StageName) -> dict[str, Any] | None:
         """What a finished stage wrote down, None if it has not finished."""
@@ -81,25 +82,39 @@ def append(path: Path, entry: Mapping[str, Any]) -> None:
 
 def entries(path: Path) -> list[dict[str, Any]]:
     """Read a log; a last line that was cut short does not count."""
+    return tail(path, 0)[0]
+
+
+def tail(path: Path, start: int) -> tuple[list[dict[str, Any]], int]:
+    """Read a log's whole lines from byte `start`; also return the byte after them."""
     if not path.exists():
-        return []
-    read = []
-    for line in path.read_text().splitlines():
-        try:
-            read.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return read
+        return [], 0
+    with path.open("rb") as file:
+        file.seek(start)
+        lines = [line for line in file.read().splitlines(keepends=True) if line.endswith(b"\n")]
+    return [entry for line in lines if (entry := _parse(line))], start + sum(map(len, lines))
 
 
-def rewind(path: Path, phase: str, step: int) -> list[dict[str, Any]]:
-    """Drop what a killed attempt logged after step `step` of `phase`, and return what remains."""
-    here = (PHASE_ORDER[phase], step)
-    kept = [e for e in entries(path) if _position(e) < here or (_position(e) == here and not _repeats(e))]
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text("".join(json.dumps(entry) + "\n" for entry in kept))
-    partial.replace(path)
-    return kept
+def rewind(path: Path, phase: str, step: int) -> None:
+    """Drop what a killed attempt logged after step `step` of `phase`."""
+    if not path.exists():
+        return
+    here, length = (PHASE_ORDER[phase], step), 0
+    for line in path.read_bytes().splitlines(keepends=True):
+        entry = _parse(line)
+        if entry is None or _position(entry) > here or (_position(entry) == here and _repeats(entry)):
+            break
+        length += len(line)
+    with path.open("r+b") as file:
+        file.truncate(length)  # in place: who follows the log keeps its handle
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        entry: dict[str, Any] = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return entry if line.endswith(b"\n") else None
 
 
 def _position(entry: Mapping[str, Any]) -> tuple[int, int]:

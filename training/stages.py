@@ -46,6 +46,11 @@ def phases_of(stage: StageName) -> tuple[Phase, ...]:
     return tuple(phase for phase in PHASES if phase.stage == stage)
 
 
+def wanted(only: StageName | None) -> tuple[StageName, ...]:
+    """Return the stages of a run, or the one that was asked for."""
+    return STAGES if only is None else (only,)
+
+
 def sub_stages(settings: StageSection, tasks: tuple[Task, ...]) -> tuple[tuple[int, tuple[Task, ...]], ...]:
     """Return (steps, tasks) of the phase's sub-stages: generation alone first, then all (section 4.3).
 

@@ -1,0 +1,137 @@
+"""The Ray Job: `python -m training.job REQUEST`, a JSON file or the JSON itself. Speaks in events."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from training.config import TrainRequest
+from training.errors import InputError
+from training.events import emit
+from training.run import Run
+from training.stages import STAGES, wanted
+
+
+def main(arguments: list[str]) -> int:
+    """Run a request; return the exit code: 0 done, 1 failed, 2 bad input."""
+    from training.launch import describe
+
+    try:
+        emit("result", **run(_read(arguments)))
+    except Exception as error:  # noqa: BLE001  # the job's outermost frame: every failure becomes one event
+        said = describe(error) or _failure(error)
+        emit("error", **said)
+        return 2 if said["kind"] == "input" else 1
+    return 0
+
+
+def run(request: TrainRequest) -> dict[str, Any]:
+    """Train until the request's stages are done and return the run's summary; at once if they are.
+
+    Raises InputError, before any worker starts, for what dataset, recipe and run folder show to be wrong.
+    """
+    folder = Run(Path(request.out).resolve())
+    request = _pinned(folder, request)
+    if any(folder.record(stage) is None for stage in wanted(request.only_stage)):
+        _train(folder, request)
+    return folder.summary()
+
+
+def _pinned(folder: Run, request: TrainRequest) -> TrainRequest:
+    """Return the request with its dataset version set, its lineage written, and its plans known to work."""
+    from curation.dataset import open_dataset
+    from training import lineage
+    from training.samples import read_samples
+    from training.schedule import plan_phase
+    from training.stages import phases_of
+
+    _check_order(folder, request)
+    version = lineage.pinned_version(folder, request)
+    dataset = open_dataset(request.data, request.version if version is None else version)
+    samples = read_samples(dataset)
+    for stage in wanted(request.only_stage):
+        for phase in phases_of(stage):
+            plan_phase(phase, request, samples, dataset.version)
+    if version is None:
+        folder.root.mkdir(parents=True, exist_ok=True)
+        lineage.write(folder, request, dataset.version, dataset.metadata)
+    return request.model_copy(update={"version": dataset.version})
+
+
+def _check_order(folder: Run, request: TrainRequest) -> None:
+    done = [stage for stage in STAGES if folder.record(stage)]
+    for stage in wanted(request.only_stage):
+        before = STAGES[: STAGES.index(stage)]
+        missing = [name for name in before if name not in done and name not in wanted(request.only_stage)]
+        if missing and request.model.path is None:
+            raise InputError(
+                f"stage {stage} starts from stage {missing[-1]}'s model, which {folder.root} does not have",
+                f"stage-{stage}",
+                f"train --stage {missing[0]} first, or give model.path",
+            )
+        if stage not in done and any(later in done for later in STAGES[STAGES.index(stage) + 1 :]):
+            raise InputError(
+                f"{folder.root} has a later stage than {stage} already",
+                f"stage-{stage}",
+                "give another --out, or --stage with a stage after it",
+            )
+
+
+def _train(folder: Run, request: TrainRequest) -> None:
+    import ray
+
+    from training.follow import following
+    from training.launch import launch
+
+    if not ray.is_initialized():
+        ray.init(address="auto")
+    folder.failure.unlink(missing_ok=True)
+    with following(folder.metrics):
+        try:
+            launch(request, folder)
+        finally:
+            shutil.rmtree(folder.root / ".ray", ignore_errors=True)
+            _raise_if_said(folder)
+
+
+def _raise_if_said(folder: Run) -> None:
+    """Raise what a worker wrote down, in place of Ray's account of it."""
+    import json
+
+    from training.errors import TrainingError
+
+    if folder.failure.exists():
+        said = json.loads(folder.failure.read_text())
+        if said["kind"] == "input":
+            raise InputError(said["what"], said["step"], said["next"])
+        raise TrainingError(said["what"])
+
+
+def _failure(error: Exception) -> dict[str, str]:
+    lines = str(error).strip().splitlines() or [""]
+    return {
+        "kind": "failure",
+        "what": f"{type(error).__name__}: {lines[-1]}",
+        "step": "train",
+        "next": "run the same command again: it goes on from the last checkpoint",
+    }
+
+
+def _read(arguments: list[str]) -> TrainRequest:
+    if len(arguments) != 1:
+        raise InputError("expected one argument", "train", "python -m training.job REQUEST.json")
+    text = arguments[0] if arguments[0].lstrip().startswith("{") else Path(arguments[0]).read_text()
+    try:
+        return TrainRequest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{where}: {first['msg']}", "train", "correct the recipe") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,48 @@
+"""The model that a run starts from: a preset with random weights, or a saved folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omnivideo.config import OmniVideoConfig, preset
+from omnivideo.model import OmniVideoModel
+from training import export
+from training.config import ModelSection
+from training.errors import InputError
+
+INDEX = "model_index.json"
+
+
+def write_initial_model(section: ModelSection, folder: Path) -> None:
+    """Write the initial model to `folder`. Raises InputError if the recipe names none that exists."""
+    if section.path is None:
+        model = OmniVideoModel.build(configuration(section), section.seed)
+        export.write_whole(folder, model.save_pretrained)
+        return
+    if not (Path(section.path) / INDEX).is_file():
+        raise InputError(
+            f"no model at {section.path}", "model", f"model.path must be a pipeline folder with a {INDEX}"
+        )
+    export.copy(Path(section.path), folder, share=False)
+
+
+def configuration(section: ModelSection) -> OmniVideoConfig:
+    """Return the preset with its overrides. Raises InputError for keys or values that it does not take."""
+    document = preset(section.preset or "tiny").model_dump()
+    for path, value in section.overrides.items():
+        _override(document, path, value)
+    try:
+        return OmniVideoConfig.model_validate(document)
+    except ValueError as error:
+        raise InputError(f"model.overrides do not fit: {error}", "model", "correct model.overrides") from None
+
+
+def _override(document: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    section: Any = document
+    for parent in parents:
+        section = section.get(parent) if isinstance(section, dict) else None
+    if not isinstance(section, dict) or last not in section:
+        raise InputError(f"the model has no key {path}", "model", "correct model.overrides")
+    section[last] = value

@@ -1,0 +1,81 @@
+"""One stage: its phases over one model, proof that the rest stayed frozen, and the model it leaves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from training import checkpoint as checkpoints
+from training import export
+from training.checkpoint import Checkpoint
+from training.errors import TrainingError
+from training.frozen import check_unchanged, digests
+from training.parts import count_parameters
+from training.phase import PhaseLoop, Work
+from training.run import entries, first_and_last, rewind
+from training.schedule import Scored, plan_phase
+from training.stages import Phase, StageName, phases_of
+
+if TYPE_CHECKING:
+    from omnivideo.model import OmniVideoModel
+
+
+def train_stage(work: Work, stage: StageName, samples: Sequence[Scored]) -> None:
+    """Train `stage` from the model before it, from the stage's newest checkpoint if there is one.
+
+    Raises TrainingError if a part that the stage freezes is not bit-identical at its end.
+    """
+    from omnivideo.model import OmniVideoModel
+
+    started, base = time.time(), work.run.base(stage)
+    model = OmniVideoModel.from_pretrained(base).to(work.team.device)
+    trained = sorted({name for phase in phases_of(stage) for name in phase.trainable})
+    before = digests(model.parts())
+    found = _resume(work, stage)
+    for phase in _remaining(phases_of(stage), found):
+        plan = plan_phase(phase, work.request, samples, work.dataset.version)
+        here = found if found and found.manifest.phase == phase.name else None
+        PhaseLoop(work, phase, plan, model).run(here)
+    after = digests(model.parts())
+    check_unchanged(before, after, f"stage {stage}", set(before) - set(trained))
+    if work.team.rank == 0:
+        export.export(base, model, trained, work.run.stage_model(stage))
+        export.copy(work.run.stage_model(stage), work.run.model)
+        record = {"stage": stage, "seconds": time.time() - started, "before": before, "after": after}
+        work.run.finish(stage, {**record, "phases": _summaries(work, stage, model)})
+
+
+def _resume(work: Work, stage: StageName) -> Checkpoint | None:
+    """Find the stage's newest checkpoint and take the log back to it."""
+    names = [phase.name for phase in phases_of(stage)]
+    found = checkpoints.latest(work.run.checkpoints, names, warn=print)
+    position = (found.manifest.phase, found.manifest.step) if found else (names[0], -1)
+    if len(set(work.team.gather(position))) > 1:
+        raise TrainingError(f"workers see different files in {work.run.root}: it must be shared storage")
+    if work.team.rank == 0:
+        rewind(work.run.metrics, *position)
+    return found
+
+
+def _remaining(phases: Sequence[Phase], found: Checkpoint | None) -> list[Phase]:
+    names = [phase.name for phase in phases]
+    return list(phases[names.index(found.manifest.phase) if found else 0 :])
+
+
+def _summaries(work: Work, stage: StageName, model: OmniVideoModel) -> list[dict[str, Any]]:
+    log, summaries = entries(work.run.metrics), []
+    counts = count_parameters(model.parts())
+    for phase in phases_of(stage):
+        first, last = first_and_last(log, phase.name)
+        summaries.append(
+            {
+                "name": phase.name,
+                "steps": phase.settings(work.request.stages).steps,
+                "trainable": {name: n for name, n in counts.items() if name in phase.trainable},
+                "frozen": {name: n for name, n in counts.items() if name not in phase.trainable},
+                "first_loss": first,
+                "last_loss": last,
+            }
+        )
+    return summaries
