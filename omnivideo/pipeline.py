@@ -5,6 +5,7 @@ A diffusers pipeline: `from_pretrained` and `save_pretrained` read and write one
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from transformers import UMT5EncoderModel
 from omnivideo.adapter import Adapter
 from omnivideo.build import LATENT_CHANNELS, PARTS
 from omnivideo.config import MediaKind, OmniVideoConfig
+from omnivideo.errors import InputError
 from omnivideo.frames import Media, as_clip, to_uint8
 from omnivideo.mllm import Mllm, TextHead
 from omnivideo.model import OmniVideoModel
@@ -91,7 +93,11 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **options: Any) -> OmniVideoPipeline:
-        """Load a folder or hub id, safetensors only; a single `dtype` leaves the autoencoder in float32."""
+        """Load a folder or hub id, safetensors only; a single `dtype` leaves the autoencoder in float32.
+
+        Raises InputError for a local folder that holds something else.
+        """
+        _refuse_other_folders(Path(folder))
         dtype = options.pop("dtype", options.pop("torch_dtype", None))
         if isinstance(dtype, torch.dtype):
             dtype = {"default": dtype, "vae": torch.float32}
@@ -169,6 +175,7 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         negative = defaults.negative_prompt if negative_prompt is None else negative_prompt
         condition = self._conditions(model, prompts, negative, settings, clip)
         noise = self._noise(len(prompts), settings, generator) if latents is None else latents
+        noise = noise.to(self._execution_device)
         on_step = None if callback_on_step_end is None else self._adapted(callback_on_step_end)
         result = denoise(model, noise, condition, settings, on_step, self.progress_bar)
         frames = result if output_type == "latent" else model.decode_latents(result)
@@ -269,3 +276,13 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
             return chosen
 
         return on_step
+
+
+def _refuse_other_folders(folder: Path) -> None:
+    if not folder.exists():
+        return  # a hub id
+    index = folder / "model_index.json"
+    found = json.loads(index.read_text(encoding="utf-8")).get("_class_name") if index.is_file() else None
+    if found != "OmniVideoPipeline":
+        what = f"{folder} holds {f'a {found}' if found else 'no model_index.json'}"
+        raise InputError(what, "load the model", "Give a folder written by save_pretrained")

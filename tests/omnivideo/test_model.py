@@ -48,7 +48,7 @@ def test_saving_and_loading_is_bit_identical(model: OmniVideoModel, saved: Path)
     buffers = zip(model.named_buffers(), loaded.named_buffers(), strict=True)
     assert all(a[0] == b[0] and torch.equal(a[1], b[1]) for a, b in buffers)
     assert loaded.tokenizer("a <BOV>").input_ids == model.tokenizer("a <BOV>").input_ids
-    # Not to the last bit: weights mapped from a file lie at other alignments, where sums run in another order.
+    # Not to the last bit: weights mapped from a file are aligned otherwise, and sums run in another order.
     ours_seen, theirs_seen = (m.predict_visual(["x"], "video") for m in (model, loaded))
     torch.testing.assert_close(theirs_seen, ours_seen, atol=1e-5, rtol=1e-4)
 

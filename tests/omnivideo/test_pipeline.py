@@ -130,6 +130,15 @@ def test_bad_sizes_and_sources_are_input_errors(pipeline: OmniVideoPipeline, tmp
         pipeline("x", source=np.zeros((4, 4, 3)))
 
 
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    """A folder without a model, or with another pipeline, is an input error that says what it holds."""
+    with pytest.raises(InputError, match=r"no model_index\.json"):
+        OmniVideoPipeline.from_pretrained(tmp_path)
+    (tmp_path / "model_index.json").write_text('{"_class_name": "WanPipeline"}')
+    with pytest.raises(InputError, match="a WanPipeline"):
+        OmniVideoPipeline.from_pretrained(tmp_path)
+
+
 def test_a_reloaded_pipeline_generates_the_same(pipeline: OmniVideoPipeline, tmp_path: Path) -> None:
     """Frames before saving and after loading are the same up to rounding."""
     pipeline.save_pretrained(tmp_path)
