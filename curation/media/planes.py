@@ -37,24 +37,29 @@ def full_range(frame: Any) -> bool:
     return bool(frame.color_range == FULL_RANGE or frame.format.name.startswith("yuvj"))
 
 
-def resized(plane: Bytes, size: tuple[int, int]) -> Bytes:
-    """A plane at (width, height), averaged over the area of each pixel."""
-    if plane.shape == (size[1], size[0]):
-        return plane.copy()
-    return cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-
-
 def gray(frame: Any, size: tuple[int, int]) -> Bytes:
     """[H,W], 0-255, at (width, height); at full size it equals what swscale gives for `gray`."""
-    small = resized(planes(frame)[0], size)
-    return small if full_range(frame) else cv2.LUT(small, STRETCH)
+    small = _resized(planes(frame)[0], size, cv2.INTER_AREA)
+    return small.copy() if full_range(frame) else cv2.LUT(small, STRETCH)
 
 
 def rgb(frame: Any, size: tuple[int, int]) -> Bytes:
     """[H,W,3] at (width, height), with the frame's own colour matrix (ITU-R BT.601 or BT.709) and range."""
-    y, u, v = planes(frame)
-    yuv = cv2.merge([resized(y, size), _chroma(u, size), _chroma(v, size)])
+    yuv = cv2.merge([_resized(plane, size, cv2.INTER_LINEAR) for plane in planes(frame)])
     return cv2.transform(yuv, _matrix(frame))
+
+
+def _resized(plane: Bytes, size: tuple[int, int], last_step: int) -> Bytes:
+    """A plane at (width, height): halved while it is twice too large, which is cheap, then by `last_step`.
+
+    A plane of that size already is returned as it lies, not copied.
+    """
+    while plane.shape[1] >= 2 * size[0] and plane.shape[0] >= 2 * size[1]:
+        height, width = plane.shape[0] // 2, plane.shape[1] // 2
+        plane = cv2.resize(plane[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+    if plane.shape == (size[1], size[0]):
+        return plane
+    return cv2.resize(plane, size, interpolation=last_step)
 
 
 def scene_image(frame: Any, step: int) -> Bytes:
@@ -68,11 +73,6 @@ def scene_image(frame: Any, step: int) -> Bytes:
     chroma = buffer[2 * height :].reshape(2, height, width)
     chroma[0], chroma[1] = u[:height, :width], v[:height, :width]
     return cv2.cvtColor(buffer, cv2.COLOR_YUV2BGR_I420)
-
-
-def _chroma(plane: Bytes, size: tuple[int, int]) -> Bytes:
-    larger = plane.shape[0] < size[1] or plane.shape[1] < size[0]
-    return cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR if larger else cv2.INTER_AREA)
 
 
 def _matrix(frame: Any) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from curation.media.sampler import SampledClip, Sampler
 from curation.media.signals import measure
 from curation.split import Span, Splitter
 
-SCENE_SIDE = 128  # longer side, pixels, of the pictures that scene detection sees
+SCENE_SIDE = 80  # longer side, pixels, of the pictures that scene detection sees
 
 
 def scan(path: Path, request: ScanRequest, max_pixels: int) -> ScanResult:

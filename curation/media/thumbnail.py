@@ -39,7 +39,7 @@ def strip(pictures: list[NDArray[np.uint8]]) -> bytes:
     distinct = [p for i, p in enumerate(pictures) if all(p is not q for q in pictures[:i])]
     row = np.hstack([_framed(picture) for picture in distinct[:FRAMES]])
     buffer = io.BytesIO()
-    Image.fromarray(row).save(buffer, "WEBP", quality=75, method=2)
+    Image.fromarray(row).save(buffer, "WEBP", quality=75, method=0)
     return buffer.getvalue()
 
 
