@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from training.atomic import sync, write_json
 from training.team import Team
 
 MANIFEST = "manifest.json"
@@ -62,7 +61,7 @@ def save(
     team.wait()
     name = f"rank-{team.rank:05d}-of-{team.size:05d}.safetensors"
     save_file(dict(shard), folder / name)
-    _sync(folder / name)
+    sync(folder / name)
     files = dict(team.gather((name, checksum(folder / name))))
     if team.rank == 0:
         write_json(folder / MANIFEST, asdict(Manifest(phase, step, layout, files)))
@@ -117,16 +116,3 @@ def checksum(path: Path) -> str:
     """Return a file's SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(value, indent=1, default=str))
-    _sync(partial)
-    partial.replace(path)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

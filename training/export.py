@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from training.atomic import write_folder
 
 if TYPE_CHECKING:
     from omnivideo.model import OmniVideoModel
@@ -25,23 +27,13 @@ def export(base: Path, model: OmniVideoModel, trained: Iterable[str], folder: Pa
             shutil.rmtree(partial / name)  # never write into a linked file: it is the earlier model's too
             parts[name].save_pretrained(partial / name, safe_serialization=True)
 
-    write_whole(folder, write)
+    write_folder(folder, write)
 
 
 def copy(base: Path, folder: Path, share: bool = True) -> None:
     """Make `folder` the same model as `base`; with `share`, by the same files where the file system can."""
     function = _link if share else shutil.copy2
-    write_whole(folder, lambda partial: shutil.copytree(base, partial, copy_function=function))
-
-
-def write_whole(folder: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a folder beside `folder`, then put it in place: it is there whole or not at all."""
-    partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    write(partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    write_folder(folder, lambda partial: shutil.copytree(base, partial, copy_function=function))
 
 
 def _link(source: str, target: str) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from training.events import emit
+from training.parts import parts_table
 from training.run import tail
+from training.stages import PHASES
 
 POLL_SECONDS = 0.3
 
@@ -47,5 +49,8 @@ def _tell(entry: Mapping[str, Any], seconds: float) -> None:
     step, steps = entry["step"], entry["steps"]
     done = entry["kind"] == "probe" and step == steps
     more = {"sample_ids": entry["sample_ids"]} if "sample_ids" in entry else {}
+    if "parameters" in entry:
+        phase = next(phase for phase in PHASES if phase.name == entry["phase"])
+        print(parts_table(phase, entry["parameters"]), flush=True)
     head = {"stage": entry["phase"], "step": step, "steps": steps, "loss": entry["loss"]}
     emit("progress", **head, seconds=round(seconds, 1), done=done, **more)

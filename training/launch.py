@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from training.checkpoint import write_json
+from training.atomic import write_json
 from training.config import TrainRequest
 from training.errors import InputError, TrainingError
 from training.run import Run
@@ -22,6 +22,7 @@ def launch(request: TrainRequest, run: Run) -> None:
     """
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     os.environ.setdefault("RAY_TRAIN_METRICS_ENABLED", "0")
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")  # it says everything twice
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from training.checkpoint import write_json
+from training.atomic import write_json
 from training.config import TrainRequest
 from training.errors import InputError
 from training.run import Run

@@ -8,6 +8,7 @@ from typing import Any
 from omnivideo.config import OmniVideoConfig, preset
 from omnivideo.model import OmniVideoModel
 from training import export
+from training.atomic import write_folder
 from training.config import ModelSection
 from training.errors import InputError
 
@@ -18,7 +19,7 @@ def write_initial_model(section: ModelSection, folder: Path) -> None:
     """Write the initial model to `folder`. Raises InputError if the recipe names none that exists."""
     if section.path is None:
         model = OmniVideoModel.build(configuration(section), section.seed)
-        export.write_whole(folder, model.save_pretrained)
+        write_folder(folder, model.save_pretrained)
         return
     if not (Path(section.path) / INDEX).is_file():
         raise InputError(

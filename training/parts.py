@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from training.stages import Phase
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def count_parameters(parts: Mapping[str, nn.Module]) -> dict[str, int]:

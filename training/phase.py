@@ -19,7 +19,7 @@ from training.engine import Engine, Stepped
 from training.errors import TrainingError
 from training.loader import Loader
 from training.memory import Memory
-from training.parts import count_parameters, parts_table
+from training.parts import count_parameters
 from training.plan import Batch, Draw
 from training.run import Run, append
 from training.schedule import PhasePlan
@@ -91,7 +91,7 @@ class PhaseLoop:
             model, phase, self.loader, memory, work.team.device, work.request.mix.caption_dropout
         )
         self.skipped = 0
-        self._announce(model)
+        self.counts = count_parameters(model.parts())
 
     def run(self, found: Checkpoint | None) -> None:
         """Take the remaining steps."""
@@ -107,13 +107,6 @@ class PhaseLoop:
         finally:
             self.loader.close()
         self.engine.close()
-
-    def _announce(self, model: OmniVideoModel) -> None:
-        """Say which parts train and which do not, with their sizes and what they train on."""
-        if self.work.team.rank:
-            return
-        print(parts_table(self.phase, count_parameters(model.parts())))
-        print(f"  on {self.plan.tasks}; too short: {self.plan.left_out}", flush=True)
 
     def _restore(self, found: Checkpoint) -> int:
         if found.manifest.layout != self.engine.layout():
@@ -209,7 +202,8 @@ class PhaseLoop:
                     tally.add(cell.loss, [draws[i] for i in cell.members], losses)
         means = tally.means(self.work.team, samples)
         head = {"kind": "probe", "phase": self.phase.name, "step": step, "steps": self.plan.steps}
-        self.work.log({**head, **means})
+        first = {"parameters": self.counts, "samples": self.plan.tasks, "too_short": self.plan.left_out}
+        self.work.log({**head, **means, **({} if step else first)})
 
 
 def _probe_batches(plan: PhasePlan) -> list[Batch]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.checkpoint import write_json
+from training.atomic import write_json
 from training.stages import PHASES, STAGES, StageName
 
 PHASE_ORDER = {phase.name: number for number, phase in enumerate(PHASES)}

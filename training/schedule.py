@@ -88,11 +88,12 @@ def _streams(
 ) -> tuple[dict[Stream, list[Sample]], int]:
     """Group samples by bucket and task; also return how many clips are too short for any bucket."""
     fps, left_out = phase.settings(request.stages).fps, 0
+    asked = phase.settings(request.stages).tasks or phase.tasks
     streams: dict[Stream, list[Sample]] = {}
     for sample in samples:
         bucket = bucket_of(sample, request.stages, fps)
         if bucket is None:
-            left_out += 1
+            left_out += sample.task in asked
         else:
             streams.setdefault((bucket, sample.task), []).append(sample)
     return streams, left_out

@@ -42,7 +42,8 @@ def train_stage(work: Work, stage: StageName, samples: Sequence[Scored]) -> None
     if work.team.rank == 0:
         export.export(base, model, trained, work.run.stage_model(stage))
         export.copy(work.run.stage_model(stage), work.run.model)
-        record = {"stage": stage, "seconds": time.time() - started, "before": before, "after": after}
+        proof = {"trained": trained, "before": before, "after": after}
+        record = {"stage": stage, "seconds": time.time() - started, **proof}
         work.run.finish(stage, {**record, "phases": _summaries(work, stage, model)})
 
 
@@ -72,8 +73,8 @@ def _summaries(work: Work, stage: StageName, model: OmniVideoModel) -> list[dict
             {
                 "name": phase.name,
                 "steps": phase.settings(work.request.stages).steps,
-                "trainable": {name: n for name, n in counts.items() if name in phase.trainable},
-                "frozen": {name: n for name, n in counts.items() if name not in phase.trainable},
+                "trainable": sum(n for name, n in counts.items() if name in phase.trainable),
+                "frozen": sum(n for name, n in counts.items() if name not in phase.trainable),
                 "first_loss": first,
                 "last_loss": last,
             }
