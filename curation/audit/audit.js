@@ -16,8 +16,11 @@ for (const box of document.querySelectorAll(".try")) {
   Object.assign(input, { type: "range", min: 0, max: last, step: 1, value: nearest });
   const label = document.createElement("label");
   const said = document.createElement("output");
-  label.append("Try another " + (least ? "minimum" : "maximum"), input);
+  const invitation = "Drag to try another " + (least ? "minimum" : "maximum");
+  label.append(input);
+  input.setAttribute("aria-label", invitation);
   box.append(label, said);
+  said.textContent = invitation;
 
   const ghost = mark.cloneNode(true);
   ghost.classList.add("moving");
@@ -40,7 +43,7 @@ for (const box of document.querySelectorAll(".try")) {
       text.textContent = short(value);
     }
     ghost.setAttribute("visibility", place === nearest ? "hidden" : "visible");
-    said.replaceChildren();
+    said.textContent = invitation;
     if (place === nearest) return;
     const kept = Number(box.dataset.kept);
     const change = tighter ? -count("kept", from, to) : count("rejected", from, to);
@@ -48,7 +51,7 @@ for (const box of document.querySelectorAll(".try")) {
     number.textContent = (tighter ? "" : "up to ") + plain(kept + change);
     const command = document.createElement("code");
     command.textContent = "omnivideo whatif " + box.dataset.dataset + " " + box.dataset.key + "=" + short(value);
-    said.append("At " + short(value) + " it would keep ", number,
+    said.replaceChildren("At " + short(value) + " it would keep ", number,
       " (" + (change < 0 ? "−" : "+") + plain(Math.abs(change)) + "). ", command);
   });
 }

@@ -59,7 +59,11 @@ def _verdicts(moves: list[dict[str, Any]]) -> list[dict[str, Any]]:
             own[side] += move["clips"]
     order = [verdict for verdict in ("kept", "rejected", "duplicate", "error") if verdict in counts]
     return [
-        {"verdict": verdict, **counts[verdict], "change": counts[verdict]["after"] - counts[verdict]["before"]}
+        {
+            "verdict": verdict,
+            **counts[verdict],
+            "change": counts[verdict]["after"] - counts[verdict]["before"],
+        }
         for verdict in order
     ]
 

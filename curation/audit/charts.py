@@ -29,7 +29,12 @@ def bars(histogram: Mapping[str, Any]) -> dict[str, Any]:
         "height": PLOT_HEIGHT,
         "peak": peak,
         "bars": [
-            {"x": _places(place * width), "width": _places(width), "parts": _stack(cell, series, peak), "bin": cell}
+            {
+                "x": _places(place * width),
+                "width": _places(width),
+                "parts": _stack(cell, series, peak),
+                "bin": cell,
+            }
             for place, cell in enumerate(bins)
         ],
         "ticks": [

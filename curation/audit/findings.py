@@ -20,7 +20,18 @@ def findings(report: Mapping[str, Any]) -> list[dict[str, str]]:
     """Problems first, then warnings, then remarks."""
     drawn = [
         finding
-        for look in (_checks, _errors, _kept, _filters, _thresholds, _sources, _captions, _mix, _recipes, _drift)
+        for look in (
+            _checks,
+            _errors,
+            _kept,
+            _filters,
+            _thresholds,
+            _sources,
+            _captions,
+            _mix,
+            _recipes,
+            _drift,
+        )
         for finding in look(report)
     ]
     return sorted(drawn, key=lambda finding: (BAD, WARN, NOTE).index(finding["severity"]))
@@ -66,7 +77,9 @@ def _errors(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 def _kept(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     if report["funnel"]["clips"] and not report["funnel"]["kept"]:
-        yield _finding(BAD, "funnel", "Nothing was kept", "The funnel shows which step dropped the last clips.")
+        yield _finding(
+            BAD, "funnel", "Nothing was kept", "The funnel shows which step dropped the last clips."
+        )
 
 
 def _filters(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:
@@ -136,5 +149,6 @@ def _recipes(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 def _drift(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     for drift in (report["changes"] or {}).get("drift", []):
         if drift["psi"] is not None and drift["psi"] > _SHIFT:
-            text = f"Median {drift['before']:.4g} before, {drift['new']:.4g} in the new clips (PSI {drift['psi']:.2f})."
+            medians = f"Median {drift['before']:.4g} before, {drift['new']:.4g} in the new clips"
+            text = f"{medians} (PSI {drift['psi']:.2f})."
             yield _finding(WARN, "changes", f"{drift['score']} has shifted", text)

@@ -9,7 +9,7 @@ from typing import Any
 
 from curation.audit.rows import Rows, rounded
 
-_BINS = 40
+_BINS = 50
 _LOG_RATIO = 50.0  # the range, as a ratio, from which a skewed score is drawn over its logarithm
 
 
@@ -100,9 +100,9 @@ def choose_axis(seen: Mapping[str, Any], marks: Sequence[tuple[float, str]]) -> 
     low, high = min([low, *near]), max([high, *near])
     whole = bool(seen.get("whole")) and not skewed
     width = _nice((high - low) / _BINS if high > low else abs(high) / 10 or 0.1, whole)
-    if len(set(near)) > 1 and not whole:
-        gap = max(near) - min(near)
-        width = gap / max(1, round(gap / width))
+    gap = max(near) - min(near) if near else 0.0
+    if gap >= width and not whole:
+        width = gap / round(gap / width)
     anchor = near[0] if near else 0.0
     first = math.floor((low - anchor) / width + 1e-9)
     last = max(first, math.ceil((high - anchor) / width - 1e-9) - 1)

@@ -42,7 +42,9 @@ def when(timestamp_ms: int | None) -> str | None:
     """A time of the log as ISO 8601, UTC, to the second."""
     if timestamp_ms is None:
         return None
-    return datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    )
 
 
 def _files(snapshot: Snapshot) -> list[dict[str, Any]]:

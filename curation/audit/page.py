@@ -1,8 +1,8 @@
 """The report as one offline page: templates, style and script in, HTML out.
 
 Captions and file names are hostile until shown otherwise. They are escaped by Jinja2, their control and
-direction characters made visible, and none comes near a script or a style; the policy in the page's head allows
-only this very style and script, pictures out of the page itself, and nothing from anywhere else.
+direction characters made visible, and none comes near a script or a style; the policy in the page's head
+allows only this very style and script, pictures out of the page itself, and nothing from anywhere else.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from curation.audit.charts import bars, river
+from curation.audit.samples import CAPTIONS
 
 _FOLDER = Path(__file__).parent
 _LONGEST = 600  # characters of one value; longer ones are cut in the page, not in the figures
@@ -38,7 +40,7 @@ def render(report: Mapping[str, Any], images: Mapping[str, str]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(FORMATS)
-    environment.globals.update(bars=bars, river=river)
+    environment.globals.update(bars=bars, river=river, captions_shown=CAPTIONS)
     style, script = _asset("audit.css"), _asset("audit.js")
     from markupsafe import Markup
 
@@ -46,8 +48,8 @@ def render(report: Mapping[str, Any], images: Mapping[str, str]) -> str:
         report=report,
         images=images,
         bounds=_bounds(report),
-        style=Markup(style),  # noqa: S704 — files of this folder, no data
-        script=Markup(script),  # noqa: S704
+        style=Markup(style),  # files of this folder, no data in them
+        script=Markup(script),
         policy=policy(style, script),
     )
 
@@ -124,7 +126,13 @@ def measure(value: float | None) -> str:
         return "–"
     if value == int(value) and abs(value) < 1e7:
         return f"{value:,.0f}"
-    return f"{value:.4g}" if 1e-4 <= abs(value) < 1e4 else f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.2e}"
+    return (
+        f"{value:.4g}"
+        if 1e-4 <= abs(value) < 1e4
+        else f"{value:,.0f}"
+        if abs(value) >= 1e4
+        else f"{value:.2e}"
+    )
 
 
 def span(seconds: float | None) -> str:
@@ -143,9 +151,22 @@ def clock(seconds: float | None) -> str:
     """A place in a video: 1:02:03.4 or 2:03.4."""
     if seconds is None:
         return "–"
-    minutes, rest = divmod(seconds, 60)
+    minutes, rest = divmod(round(seconds, 1), 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def day(stamp: str | None) -> str:
+    """An ISO time of the log, in UTC, as 22 November 2026, 07:44 UTC."""
+    if stamp is None:
+        return "–"
+    moment = datetime.fromisoformat(stamp)
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+def moving_first(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Videos before images, so that cards of one height stand side by side."""
+    return sorted(rows, key=lambda row: "image" in (row["task"] or ""))
 
 
 def size(value: float) -> str:
@@ -186,9 +207,11 @@ FORMATS = {
     "beyond": beyond,
     "clock": clock,
     "count": count,
+    "day": day,
     "edges": edges,
     "literal": lambda value: Whole(repr(value)),
     "measure": measure,
+    "moving_first": moving_first,
     "percent": percent,
     "pretty": pretty,
     "signed": signed,

@@ -21,7 +21,7 @@ from curation.audit.samples import pictures, samples, sheets
 from curation.audit.snapshot import Snapshot, open_snapshot
 from curation.audit.thresholds import rules_of
 
-_PICTURE_CHARACTERS = 9_000_000  # of thumbnails in the page, base64 and all; the rest stays under 2 MB
+PICTURE_CHARACTERS = 9_000_000  # of thumbnails in the page, base64 and all; the rest stays under 2 MB
 
 
 def build_audit(
@@ -39,7 +39,7 @@ def build_audit(
     before = _before(dataset_uri, snapshot, against)
     with open_rows(snapshot, before) as rows:
         report = _report(rows, snapshot, before)
-        images = pictures(rows, sheets(report["samples"], report["changes"]), _PICTURE_CHARACTERS)
+        images = pictures(rows, sheets(report["samples"], report["changes"]), PICTURE_CHARACTERS)
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
     page, figures = folder / "audit.html", folder / "audit.json"

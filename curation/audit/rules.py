@@ -10,6 +10,7 @@ from curation.audit.histogram import histogram
 from curation.audit.rows import Figure, Rows, score, text
 from curation.audit.thresholds import IS_IMAGE, Rule, Threshold, any_of, owned
 
+DEDUP = "dedup"
 JUDGED = "verdict IN ('kept', 'rejected', 'duplicate')"
 _MOVES = (-0.1, 0.1)
 _ENOUGH = 0.95  # of the judged clips must have all scores before unique rejections mean anything
@@ -57,7 +58,8 @@ def _entry(
 
 def _chart(rows: Rows, rule: Rule, field: str) -> dict[str, Any] | None:
     marks = [(threshold.value, threshold.side) for threshold in rule.thresholds if threshold.score == field]
-    here = f"verdict = 'rejected' AND \"filter\" = {text(rule.name)}"
+    by_it = f"verdict = 'rejected' AND \"filter\" = {text(rule.name)}"
+    here = "verdict = 'duplicate'" if rule.name == DEDUP else by_it
     series = {
         "kept": "verdict = 'kept'",
         "rejected": here,

@@ -10,7 +10,17 @@ from curation.audit.rows import Figure, Rows, score, text
 from curation.audit.thresholds import Rule, Threshold
 
 FIELDS = (
-    *("sample_id", "task", "source", "left(uri, 1000) AS uri", "licence", "start_s", "end_s", "width", "height"),
+    *(
+        "sample_id",
+        "task",
+        "source",
+        "left(uri, 1000) AS uri",
+        "licence",
+        "start_s",
+        "end_s",
+        "width",
+        "height",
+    ),
     *("fps", "num_frames", "verdict", '"filter"', "reason", "left(detail, 1000) AS detail", "captioner"),
     *("left(caption, 600) AS caption", "left(caption_original, 300) AS caption_original"),
     *("left(instruction, 300) AS instruction", "scores"),
@@ -18,6 +28,9 @@ FIELDS = (
 """What a sheet shows of a row, as SQL."""
 
 _FIELDS = ", ".join(FIELDS)
+CAPTIONS = 8
+"""Of the kept samples, how many are shown again beside their captions."""
+
 _MOST_GROUPS = 16
 _MAGIC = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))
 
@@ -27,8 +40,8 @@ def samples(rows: Rows, rules: Sequence[Rule]) -> dict[str, Any]:
     kept = rows.ask(f"SELECT {_FIELDS} FROM rows WHERE verdict = 'kept' ORDER BY sample_id LIMIT 24")
     return {
         "kept": kept,
-        "rejected": _grouped(rows, "rejected", 8),
-        "duplicate": _grouped(rows, "duplicate", 8),
+        "rejected": _grouped(rows, "rejected", 6),
+        "duplicate": _grouped(rows, "duplicate", 6),
         "error": _grouped(rows, "error", 6),
         "near": [_near(rows, threshold) for rule in rules for threshold in rule.thresholds],
     }
@@ -81,7 +94,7 @@ def _near(rows: Rows, threshold: Threshold) -> dict[str, Any]:
 
 def sheets(found: dict[str, Any], changed: dict[str, Any] | None) -> list[list[str]]:
     """Sample ids of every sheet of the report, each in the order shown."""
-    figures = [found["kept"]]
+    figures = [found["kept"], {"rows": found["kept"]["rows"][:CAPTIONS]}]
     for verdict in ("rejected", "duplicate", "error"):
         figures += [group["samples"] for group in found[verdict]["groups"]]
     figures += [near[side] for near in found["near"] for side in ("rejected", "kept")]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-_COMMIT_KEYS = ("recipe_sha256", "run_id", "code_version", "input_snapshot", "model_revisions")
+_LINEAGE = (
+    "recipe",
+    "recipe_sha256",
+    "run_id",
+    "code_version",
+    "input_snapshot",
+    "model_revisions",
+    "funnel",
+)
 
 
 @dataclass(frozen=True)
@@ -93,15 +100,5 @@ def _root(uri: str) -> str:
 
 
 def _metadata(commit: dict[str, Any]) -> dict[str, Any]:
-    known = {key: _parsed(commit[key]) for key in (*_COMMIT_KEYS, "recipe", "funnel") if key in commit}
+    known = {key: commit[key] for key in _LINEAGE if key in commit}
     return {**known, "version": commit["version"]} if known else {}
-
-
-def _parsed(value: Any) -> Any:
-    """A metadata value; the log holds strings, those that are JSON objects or lists come back as such."""
-    if isinstance(value, str) and value[:1] in "{[":
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value

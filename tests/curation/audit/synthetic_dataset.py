@@ -12,21 +12,35 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-FILTERS: list[dict[str, dict[str, float]]] = [
+FILTERS: list[dict[str, dict[str, float | None]]] = [
     {"resolution": {"min_short_side": 256}},
     {"aspect_ratio": {"min_ratio": 0.42, "max_ratio": 2.4}},
     {"duration": {"min_seconds": 2.0, "max_seconds": 60.0}},
     {"motion": {"min_flow": 0.3, "max_flow": 12.0}},
-    {"text_overlay": {"max_area": 0.08}},
-    {"quality": {"min_sharpness": 0.2}},
+    {"/home/someone/watermark.py": {"max_area": 0.08}},  # a file of the user's own, not loaded by the audit
+    {"/home/someone/focus.py": {"min_sharpness": 0.2}},
 ]
+REASONS = {
+    "resolution.min_short_side": "too_small",
+    "aspect_ratio.min_ratio": "too_tall",
+    "aspect_ratio.max_ratio": "too_wide",
+    "duration.min_seconds": "too_short",
+    "duration.max_seconds": "too_long",
+    "motion.min_flow": "static",
+    "motion.max_flow": "too_fast",
+    "watermark.max_area": "above_max_area",
+    "focus.min_sharpness": "below_min_sharpness",
+}
 SCORES = {
-    "resolution": "short_side",
-    "aspect_ratio": "ratio",
-    "duration": "seconds",
-    "motion": "flow",
-    "text_overlay": "area",
-    "quality": "sharpness",
+    "min_short_side": "resolution_short_side",
+    "min_ratio": "aspect_ratio_ratio",
+    "max_ratio": "aspect_ratio_ratio",
+    "min_seconds": "duration_seconds",
+    "max_seconds": "duration_seconds",
+    "min_flow": "motion_mean_flow",
+    "max_flow": "motion_mean_flow",
+    "max_area": "watermark_area",
+    "min_sharpness": "focus_sharpness",
 }
 CAPTIONS = (
     "A wide shot of {} under soft light, the camera holding still while small details move.",
@@ -34,7 +48,13 @@ CAPTIONS = (
     "Close view of {}, warm colours, shallow focus.",
     "The video shows {} with gentle motion from left to right, evening light and long shadows on the ground.",
 )
-LICENCES = {"street-archive": "CC-BY-4.0", "nature-4k": "CC0-1.0", "phone-uploads": None, "stock": "proprietary"}
+LICENCES = {
+    "street-archive": "CC-BY-4.0",
+    "nature-4k": "CC0-1.0",
+    "phone-uploads": None,
+    "stock": "proprietary",
+}
+MEDIA = b"bytes of media that no audit reads"
 
 
 @dataclass(frozen=True)
@@ -45,7 +65,7 @@ class Spec:
     seed: int = 7
     score_all: bool = True
     run_id: str = "run-1"
-    recipe_filters: list[dict[str, dict[str, float]]] = field(default_factory=lambda: FILTERS)
+    recipe_filters: list[dict[str, dict[str, float | None]]] = field(default_factory=lambda: FILTERS)
     metadata: dict[str, str] = field(default_factory=dict)
     changes: dict[int, dict[str, Any]] = field(default_factory=dict)  # row -> column -> value
     tasks: tuple[str, ...] = ("text_to_video", "text_to_image")
@@ -56,7 +76,16 @@ def thumbnails(images: Path, count: int = 24, seed: int = 0) -> dict[str, list[t
     from PIL import Image
 
     dice = np.random.default_rng(seed)
-    names = ["astronaut", "chelsea", "coffee", "rocket", "retina", "ihc", "hubble_deep_field", "motorcycle_left"]
+    names = [
+        "astronaut",
+        "chelsea",
+        "coffee",
+        "rocket",
+        "retina",
+        "ihc",
+        "hubble_deep_field",
+        "motorcycle_left",
+    ]
     made: dict[str, list[tuple[str, bytes]]] = {"video": [], "image": []}
     for index in range(count):
         path = next(images.glob(f"{names[index % len(names)]}.*"))
@@ -89,34 +118,39 @@ def _webp(picture: Any) -> bytes:
 def scores(spec: Spec, dice: np.random.Generator, image: np.ndarray) -> dict[str, np.ndarray]:
     """One column per filter; NaN where a filter does not apply."""
     size = spec.clips
-    short = dice.choice([144, 240, 360, 480, 720, 1080], size, p=[0.02, 0.06, 0.28, 0.2, 0.32, 0.12]).astype(float)
+    short = dice.choice([144, 240, 360, 480, 720, 1080], size, p=[0.02, 0.06, 0.28, 0.2, 0.32, 0.12]).astype(
+        float
+    )
     ratio = np.where(image, dice.lognormal(0.2, 0.3, size), dice.choice([16 / 9, 4 / 3, 9 / 16, 2.6], size))
     seconds = np.where(image, np.nan, dice.gamma(2.2, 3.0, size) + 0.5)
     flow = np.where(image, np.nan, dice.lognormal(0.3, 1.2, size))
     area = np.clip(dice.beta(0.7, 12, size), 0, 1)
     sharp = np.clip(dice.normal(0.55, 0.17, size), 0.01, 1)
     columns = (short, ratio, seconds, flow, area, sharp)
-    return {f"{rule}_{name}": column for (rule, name), column in zip(SCORES.items(), columns, strict=True)}
+    return dict(zip(dict.fromkeys(SCORES.values()), columns, strict=True))
 
 
 def judge(spec: Spec, values: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """(filter, reason) of the first filter that rejects, '' for none; a cascade blanks the scores after it."""
+    """(filter, reason) of the first filter that rejects, '' for none; a cascade blanks scores after it."""
     by = np.full(spec.clips, "", dtype=object)
     reason = np.full(spec.clips, "", dtype=object)
-    for entry in spec.recipe_filters:
-        ((rule, bounds),) = entry.items()
-        for bound, limit in bounds.items():
-            side, _, name = bound.partition("_")
-            column = values[f"{rule}_{name}"]
-            open_rows = by == ""
-            fails = open_rows & ((column < limit) if side == "min" else (column > limit))
-            by[fails] = rule
-            reason[fails] = f"{'below' if side == 'min' else 'above'}_{bound}"
+    fields = [
+        (path.rpartition("/")[2].removesuffix(".py"), bound, limit)
+        for entry in spec.recipe_filters
+        for path, bounds in entry.items()
+        for bound, limit in bounds.items()
+    ]
+    for rule, bound, limit in fields:
+        column = values[SCORES[bound]]
+        fails = (by == "") & ((column < limit) if bound.startswith("min") else (column > limit))
+        by[fails] = rule
+        reason[fails] = REASONS[f"{rule}.{bound}"]
     if not spec.score_all:
-        rules = [next(iter(entry)) for entry in spec.recipe_filters]
+        rules = list(dict.fromkeys(rule for rule, _, _ in fields))
         for place, rule in enumerate(rules):
-            for later in rules[place + 1 :]:
-                values[f"{later}_{SCORES[later]}"][by == rule] = np.nan
+            for later, bound, _ in fields:
+                if rules.index(later) > place:
+                    values[SCORES[bound]][by == rule] = np.nan
     return by, reason
 
 
@@ -130,7 +164,7 @@ def build(folder: Path, images: Path, spec: Spec | None = None) -> str:
         "recipe_sha256": recipe_sha256(spec),
         "run_id": spec.run_id,
         "code_version": "0.1.0+test",
-        "input_snapshot": sha256(str(spec.seed).encode()).hexdigest(),
+        "input_snapshot": json.dumps({"sha256": sha256(str(spec.seed).encode()).hexdigest(), "files": 7}),
         "model_revisions": json.dumps({"caption": "omnivideo/describe@1"}),
         **spec.metadata,
     }
@@ -166,7 +200,7 @@ def table(images: Path, spec: Spec) -> pa.Table:
     broken = verdict == "error"
     by[verdict == "duplicate"], reason[verdict == "duplicate"] = "dedup", "near_duplicate"
     slugs = dice.choice(["undecodable", "truncated", "not_media", "timeout"], size)
-    by[broken], reason[broken] = "", slugs[broken]
+    by[broken], reason[broken] = "decode", slugs[broken]
     pool = thumbnails(images)
     columns = {
         "task": task,
@@ -224,12 +258,12 @@ def _row(
         "height": height,
         "fps": None if kind == "image" else float((24.0, 25.0, 29.97, 60.0)[index % 4]),
         "num_frames": 1 if kind == "image" else max(1, int(length * 25)),
-        "media": b"media bytes" if verdict == "kept" else None,
+        "media": MEDIA if verdict == "kept" else None,
         "media_format": "jpeg" if kind == "image" else "mp4",
         "caption": CAPTIONS[index % 4].format(subject) if verdict == "kept" else None,
         "caption_original": f"{subject}, clip {index}" if index % 2 else None,
         "captioner": "omnivideo/describe@1" if verdict == "kept" else None,
-        "thumbnail": picture,
+        "thumbnail": picture + index.to_bytes(8, "little"),  # as in life, no two are the same bytes
         "scores": {
             name: None if np.isnan(column[index]) else float(column[index]) for name, column in values.items()
         },
