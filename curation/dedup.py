@@ -40,6 +40,7 @@ class Candidate(NamedTuple):
     seconds: float
     area: int  # pixels of a frame
     quality: float | None  # higher is better
+    rate: float  # bytes of the source for each second of it; with no better sign, more is less compressed
     uri: str
     start_s: float
     published: bool  # stands in an earlier version, and so stays
@@ -56,8 +57,9 @@ class Match(NamedTuple):
 def find_duplicates(clips: Sequence[Candidate], config: DedupConfig) -> dict[str, Match]:
     """Duplicates among `clips` by sample id; a winner is never itself a duplicate.
 
-    What stands in an earlier version wins, then the larger picture, then the higher quality, then the first
-    uri. A clip is a duplicate only of a winner that it resembles itself: likeness does not run in chains.
+    What stands in an earlier version wins, then the larger picture, the higher quality, the less compressed
+    source, the first uri. A clip is a duplicate only of a winner that it resembles itself: likeness does not
+    run in chains.
     """
     if not config.perceptual:
         return {}
@@ -69,9 +71,9 @@ def find_duplicates(clips: Sequence[Candidate], config: DedupConfig) -> dict[str
     return {one: _final(match, found) for one, match in found.items()}
 
 
-def _rank(clip: Candidate) -> tuple[bool, int, float, str, float]:
+def _rank(clip: Candidate) -> tuple[bool, int, float, float, str, float]:
     quality = -clip.quality if clip.quality is not None else 0.0
-    return (not clip.published, -clip.area, quality, clip.uri, clip.start_s)
+    return (not clip.published, -clip.area, quality, -clip.rate, clip.uri, clip.start_s)
 
 
 def _tells(fingerprint: bytes) -> bool:

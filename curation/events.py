@@ -31,12 +31,10 @@ class Stage:
         self._started = time.monotonic()
         self._told = 0.0
 
-    def add(self, *, kept: int = 0, rejected: int = 0, errors: int = 0, reused: int = 0) -> None:
-        """Count what came out; what went in is their sum. `reused`: how much of it an earlier run did."""
-        self.counts["reused"] += reused
-        for key, count in (("kept", kept), ("rejected", rejected), ("errors", errors)):
+    def add(self, into: int, *, kept: int = 0, rejected: int = 0, errors: int = 0, reused: int = 0) -> None:
+        """Count what went in and what came out; `reused`: how much of what went in an earlier run did."""
+        for key, count in zip(self.counts, (into, kept, rejected, errors, reused), strict=True):
             self.counts[key] += count
-            self.counts["in"] += count
         if time.monotonic() - self._told >= SECONDS_BETWEEN:
             self._tell(done=False)
 

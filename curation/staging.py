@@ -83,6 +83,11 @@ class Staging:
         with self._fs.open(path, "rb") as file:
             return pq.read_table(file, columns=None if columns is None else list(columns))
 
+    def remove(self, stage: str, names: Iterable[str]) -> None:
+        """Remove staged tables."""
+        for name in names:
+            self._fs.rm_file(self._path(stage, name))
+
     def clear(self) -> None:
         """Remove what this recipe has staged, and the room if nothing else is in it."""
         self._fs.invalidate_cache()

@@ -1,0 +1,106 @@
+"""Ray Data: the same piece of work done to many inputs, on as many workers as the cluster has cores.
+
+Work comes as a class whose instances live in an actor pool, one a core; inputs and results are small JSON
+texts (paths, hashes, counts), never media: the workers read and write that themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from curation.errors import InputError
+
+MAX_BLOCKS = 4096  # one input a block as long as there are few, so that results come one by one
+
+SETTINGS = {
+    "max_errored_blocks": 0,  # a lost block would lose its good neighbours
+    "target_max_block_size": 1 << 20,
+    "enable_progress_bars": False,
+    "print_on_execution_start": False,
+    "enable_auto_log_stats": False,
+}
+ATTEMPTS = 3  # at an input whose worker dies with its machine
+
+Work = Callable[[Any], Any]
+
+
+def each(make: Callable[[], Work], inputs: Sequence[Any]) -> Iterator[Any]:
+    """Results of `make()(input)` for each input, as they are ready, in any order. JSON in, JSON out.
+
+    An exception in the work ends it all: what can go wrong with an input, its result has to say. An
+    InputError comes out as it went in. A worker that dies with its machine is replaced and its input tried
+    again; the third death at one input ends it all, too.
+    """
+    if not inputs:
+        return
+    import ray
+
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False)
+    with _settings():
+        texts = [{"text": json.dumps(one)} for one in inputs]
+        found = ray.data.from_items(texts, override_num_blocks=min(len(texts), MAX_BLOCKS))
+        results = found.map_batches(
+            _Worker,
+            fn_constructor_args=[make],
+            batch_size=1,
+            batch_format="pyarrow",
+            num_cpus=1,
+            compute=_pool(len(inputs)),
+            max_restarts=ATTEMPTS - 1,  # no named parameter yet; without them Ray tries for ever
+            max_task_retries=ATTEMPTS - 1,
+        )
+        for row in results.iter_rows():
+            answer = json.loads(row["text"])
+            if "refused" in answer:
+                raise InputError(*answer["refused"])
+            yield answer["done"]
+
+
+class _Worker:
+    """What Ray Data makes in each actor."""
+
+    def __init__(self, make: Callable[[], Work]) -> None:
+        self._work = make()
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        answers = [json.dumps(self._answer(json.loads(text))) for text in batch["text"].to_pylist()]
+        return pa.table({"text": pa.array(answers, pa.string())})
+
+    def _answer(self, one: Any) -> dict[str, Any]:
+        try:
+            return {"done": self._work(one)}
+        except InputError as error:
+            return {"refused": [error.what, error.step, error.next_step]}
+
+
+@contextlib.contextmanager
+def _settings() -> Iterator[None]:
+    """Ray Data's context with our settings; a dataset copies it when it is made, so it comes first."""
+    from ray.data import DataContext
+
+    context = DataContext.get_current()
+    before = {name: getattr(context, name) for name in SETTINGS}
+    try:
+        for name, value in SETTINGS.items():
+            setattr(context, name, value)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(context, name, value)
+
+
+def _pool(inputs: int) -> Any:
+    import ray
+
+    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    size = min(cores, inputs)
+    # All at once where there is room, but one is enough to go on: another job may hold the other cores.
+    return ray.data.ActorPoolStrategy(
+        min_size=1, max_size=size, initial_size=size, max_tasks_in_flight_per_actor=2
+    )

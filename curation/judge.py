@@ -1,0 +1,106 @@
+"""One worker's share of judging: read a file, hash it, and judge its clips unless that has been done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, TypedDict
+
+from curation import rows
+from curation.errors import MediaError
+from curation.fetch import Fetched, fetched
+from curation.media.child import MediaWorker
+from curation.media.records import ScanRequest
+from curation.sources import Item
+from curation.staging import Staging
+
+JUDGED = "judged"  # the stage's name
+STEPS = {"missing": "sources", "filter_failed": "filters"}  # slug -> the step that failed; others: decode
+
+
+class Outcome(TypedDict):
+    """What became of one input. Small and plain: it travels to the driver."""
+
+    uri: str
+    sha256: str | None  # None: it could not be read
+    state: str  # "published", "staged" (by an earlier run), "judged" (now) or "failed" (not read)
+    kept: int  # clips
+    rejected: int
+    errors: int
+    step: str | None  # of an error, as its slug and its message
+    reason: str | None
+    detail: str | None
+
+
+class Judge:
+    """Judges one file after the other in a child process; its results lie in the staging, by the file's hash.
+
+    `published` is a dataset and a version of it, whose files of this recipe are not judged again.
+    """
+
+    def __init__(
+        self,
+        staging: Staging,
+        request: str,
+        recipe_sha256: str,
+        published: tuple[str, int] | None = None,
+    ) -> None:
+        self._staging = staging
+        self._request = ScanRequest.from_json(request)
+        self._published = _hashes(recipe_sha256, *published) if published else frozenset()
+        self._worker = MediaWorker()
+
+    def __call__(self, item: Item) -> Outcome:
+        """Judge one input. Raises InputError if the recipe, not the file, is at fault."""
+        item = Item(*item)  # a list, where it came as JSON
+        if item.problem:
+            return _failed(item.uri, item.problem, "a link that leaves its folder is not read")
+        try:
+            with fetched(item.uri) as file:
+                return self._judge(item.uri, file)
+        except MediaError as error:
+            return _failed(item.uri, error.slug, error.message)
+
+    def _judge(self, uri: str, file: Fetched) -> Outcome:
+        if file.sha256 in self._published:
+            return _outcome(uri, file.sha256, "published", [])
+        state = "staged" if self._staging.has(JUDGED, file.sha256) else "judged"
+        if state == "judged":
+            self._staging.write(JUDGED, file.sha256, self._scan(file))
+        columns = ["verdict", "filter", "reason", "detail"]
+        (table,) = self._staging.read(JUDGED, [file.sha256], columns)
+        return _outcome(uri, file.sha256, state, table.to_pylist())
+
+    def _scan(self, file: Fetched) -> Any:
+        try:
+            return rows.judged(file.sha256, self._worker.scan(file.path, self._request))
+        except MediaError as error:
+            step = STEPS.get(error.slug, "decode")
+            return rows.failed(file.sha256, step, error.slug, error.message)
+
+
+def _failed(uri: str, reason: str, detail: str) -> Outcome:
+    row = {"verdict": "error", "filter": "sources", "reason": reason, "detail": detail}
+    return _outcome(uri, None, "failed", [row])
+
+
+def _outcome(uri: str, sha256: str | None, state: str, clips: list[dict[str, Any]]) -> Outcome:
+    counts = Counter(clip["verdict"] for clip in clips)
+    error = next((clip for clip in clips if clip["verdict"] == "error"), {})
+    return {
+        "uri": uri,
+        "sha256": sha256,
+        "state": state,
+        "kept": counts["kept"],
+        "rejected": counts["rejected"],
+        "errors": counts["error"],
+        "step": error.get("filter"),
+        "reason": error.get("reason"),
+        "detail": error.get("detail"),
+    }
+
+
+def _hashes(recipe_sha256: str, uri: str, version: int) -> frozenset[str]:
+    from curation.dataset import open_dataset
+
+    where = f"recipe_sha256 = '{recipe_sha256}' AND source_sha256 IS NOT NULL"
+    return frozenset(open_dataset(uri, version).table(["source_sha256"], where)["source_sha256"].to_pylist())

@@ -1,0 +1,142 @@
+"""One curation run, from sources to a published version. Killed and started again, it goes on."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from curation import engine
+from curation.assemble import SHARD, Assembler, pack
+from curation.config import CurateRequest
+from curation.cutter import CUT
+from curation.dataset import VERDICTS, Dataset
+from curation.events import Emit, Stage
+from curation.finishing import finish
+from curation.judge import JUDGED, Outcome
+from curation.judging import judge_all
+from curation.lineage import lineage
+from curation.losses import StoppedError
+from curation.plan import PUBLISHED, Plan, Planner, Row
+from curation.publish import Change, ConflictError, check_output, discard, existing, publish
+from curation.rows import BULKY
+from curation.rows import JUDGED as JUDGED_ROWS
+from curation.shard import ShardFile
+from curation.sources import Item, list_items
+from curation.staging import Staging
+
+TRIES = 5  # at publishing, when other runs publish in between
+ATTEMPT = "attempt"  # the stage that names the attempts that may have written data files
+MB = 1e6
+
+
+def curate(request: CurateRequest, emit: Emit) -> dict[str, Any]:
+    """Run it; return the result of the command (DESIGN: `curate`), with the number of reused inputs.
+
+    Raises InputError before any work if the sources or the output cannot be used, StoppedError if a step
+    loses too much.
+    """
+    began = time.monotonic()
+    check_output(request.out)
+    items = list_items(request.sources, request.out, request.limit)
+    staging = Staging(request.out, request.recipe_sha256())
+    if request.fresh:
+        staging.clear()
+    version, plan = _publish_once(request, items, staging, emit)
+    staging.clear()
+    return {
+        "dataset": request.out,
+        "version": version,
+        "funnel": plan.funnel(len(items)).as_json(),
+        "seconds": round(time.monotonic() - began, 1),
+        "reused": plan.reused_inputs,
+        "published": plan.changes,
+    }
+
+
+def _publish_once(
+    request: CurateRequest, items: list[Item], staging: Staging, emit: Emit
+) -> tuple[int, Plan]:
+    for _ in range(TRIES):
+        try:
+            return _Run(request, items, staging, emit).go()
+        except ConflictError:
+            continue
+    what = f"{TRIES} other runs have published before this one could"
+    raise StoppedError(what, "publishing", "run the same command again: nothing finished is lost")
+
+
+class _Run:
+    """One pass over all steps on top of one version; what is staged already is not done again."""
+
+    def __init__(self, request: CurateRequest, items: list[Item], staging: Staging, emit: Emit) -> None:
+        self._request = request
+        self._items = items
+        self._staging = staging
+        self._emit = emit
+        self._base: Dataset | None = existing(request.out)
+
+    def go(self) -> tuple[int, Plan]:
+        """Judge, plan, finish and publish; if nothing changes, the version stays what it is."""
+        outcomes = judge_all(self._request, self._items, self._staging, self._base, self._emit)
+        plan = self._plan(outcomes)
+        for attempt in self._staging.names(ATTEMPT):  # of a run that was killed
+            discard(self._request.out, attempt)
+        if not plan.changes and self._base is not None:
+            return self._base.version, plan
+        finish(self._request, plan, self._staging, self._emit)
+        attempt = uuid.uuid4().hex[:12]
+        self._staging.write(ATTEMPT, attempt, pa.table({"attempt": [attempt]}))
+        shards = self._write(plan, attempt)
+        hashes = {outcome["sha256"] or outcome["uri"] for outcome in outcomes.values()}
+        told = lineage(self._request, hashes, plan.funnel(len(self._items)))
+        change = Change(attempt, shards, plan.replaced, self._score_names(), told)
+        return publish(self._request.out, self._base, change).version, plan
+
+    def _plan(self, outcomes: Mapping[str, Outcome]) -> Plan:
+        published: list[Row] = self._base.table(PUBLISHED).to_pylist() if self._base else []
+        planner = Planner(published, self._request.recipe_sha256(), self._request.fresh)
+        hashes = {o["sha256"] for o in outcomes.values() if o["sha256"] and not planner.settled(o["sha256"])}
+        judged = self._judged(sorted(hashes))
+        stage = Stage("dedup", self._emit)
+        plan = planner.plan(self._items, outcomes, judged, self._request.dedup)
+        verdicts = [row["verdict"] for row in plan.new]
+        kept, twice = verdicts.count("kept"), verdicts.count("duplicate")
+        stage.add(kept + twice, kept=kept, rejected=twice)
+        stage.done()
+        return plan
+
+    def _judged(self, hashes: list[str]) -> dict[str, list[Row]]:
+        columns = [name for name in JUDGED_ROWS.names if name not in BULKY]
+        tables = self._staging.read(JUDGED, hashes, columns)
+        return {sha256: table.to_pylist() for sha256, table in zip(hashes, tables, strict=True)}
+
+    def _write(self, plan: Plan, attempt: str) -> list[ShardFile]:
+        config = self._request.shards
+        packed = pack(plan.new, self._staging.names(CUT), config.target_mb * MB, config.row_group_mb * MB)
+        names = []
+        for number, planned in enumerate(packed):
+            names.append(f"{attempt}-{number:05d}")
+            self._staging.write(SHARD, names[-1], planned)
+        make = partial(Assembler, self._staging, attempt, self._score_names(), self._lineage())
+        # As many files as verdicts is a small version: writing it here is faster than starting workers.
+        written = map(make(), names) if len(names) <= len(VERDICTS) else engine.each(make, names)
+        stage = Stage("shards", self._emit, len(plan.new))
+        shards = []
+        for shard in written:
+            shards.append(ShardFile(*shard))
+            stage.add(shards[-1].rows, kept=shards[-1].rows)
+        stage.done()
+        return shards
+
+    def _score_names(self) -> list[str]:
+        known = self._base.score_names if self._base else []
+        rules = self._request.rules()
+        return sorted({*known, *(f"{rule.name()}_{score}" for rule in rules for score in rule.scores)})
+
+    def _lineage(self) -> dict[str, str]:
+        return {"run_id": self._request.run_id, "recipe_sha256": self._request.recipe_sha256()}
