@@ -110,7 +110,10 @@ def _near_hashes(ranked: list[Candidate], config: DedupConfig) -> dict[str, Matc
 
     if len(ranked) < 2:
         return {}
-    chunks = list(_Group(ranked, config).pairs(1 if ranked[0].kind == "image" else HASHES))
+    positions = 1 if ranked[0].kind == "image" else HASHES
+    chunks = [pairs for pairs in _Group(ranked, config).pairs(positions) if len(pairs[0])]
+    if not chunks:
+        return {}
     better, worse, bits = (np.concatenate(part) for part in zip(*chunks, strict=True))
     order = np.lexsort((bits, better))
     better, worse, bits = better[order], worse[order], bits[order]
