@@ -39,7 +39,11 @@ for (const box of document.querySelectorAll(".try")) {
     const x = (100 * place / last) + "%";
     for (const line of ghost.querySelectorAll("line")) { line.setAttribute("x1", x); line.setAttribute("x2", x); }
     for (const text of ghost.querySelectorAll("text")) {
+      const left = place > 0.6 * last;
       text.setAttribute("x", x);
+      text.setAttribute("y", 12);
+      text.setAttribute("dx", left ? -5 : 5);
+      text.setAttribute("text-anchor", left ? "end" : "start");
       text.textContent = short(value);
     }
     ghost.setAttribute("visibility", place === nearest ? "hidden" : "visible");

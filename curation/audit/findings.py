@@ -102,9 +102,11 @@ def _filters(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 def _thresholds(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     for rule in report["filters"]:
         for threshold in rule["thresholds"]:
-            largest = max((abs(move["change"]) for move in threshold["moved"]), default=0)
-            if threshold["kept"] >= _ENOUGH_CLIPS and largest > _SENSITIVE * threshold["kept"]:
-                text = f"Moving it by a tenth changes the kept clips by {largest / threshold['kept']:.1%}."
+            change = max((move["change"] for move in threshold["moved"]), key=abs, default=0)
+            if threshold["kept"] >= _ENOUGH_CLIPS and abs(change) > _SENSITIVE * threshold["kept"]:
+                most = "by" if threshold["exact"] or change < 0 else "by up to"
+                part = abs(change) / threshold["kept"]
+                text = f"Moving it by a tenth changes the kept clips {most} {part:.1%}."
                 title = f"{rule['name']}.{threshold['field']} decides a lot"
                 yield _finding(NOTE, "filters", title, text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 from dataclasses import dataclass, field
@@ -71,6 +72,7 @@ class Spec:
     tasks: tuple[str, ...] = ("text_to_video", "text_to_image")
 
 
+@functools.cache
 def thumbnails(images: Path, count: int = 24, seed: int = 0) -> dict[str, list[tuple[str, bytes]]]:
     """(subject, WebP) strips of five pans for videos and single frames for images, 96 pixels high."""
     from PIL import Image
