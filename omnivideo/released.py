@@ -70,7 +70,8 @@ def load_vila(folder: str | Path, dtype: torch.dtype | None = None) -> Vila:
 
 def load_siglip(folder: str | Path, dtype: torch.dtype | None = None) -> Any:
     """The vision half of a SigLIP or fixed-size SigLIP2 folder or hub id, without its pooling head."""
-    config = SiglipVisionConfig.from_pretrained(folder, vision_use_head=False)
+    config = SiglipVisionConfig.from_pretrained(folder)
+    config.vision_use_head = False  # set here: transformers 5.17 ignores it as an argument
     return SiglipVisionModel.from_pretrained(
         folder, config=config, dtype=dtype or "auto", use_safetensors=True
     )
