@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,14 @@ import av
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from deltalake import write_deltalake
 from PIL import Image
 
 from curation.dataset import schema
 from training.config import TrainRequest
+from training.engine import join
+from training.team import Team
 
 SCORES = {"dedup_hamming": None, "quality_technical": 0.5}
 
@@ -114,3 +119,19 @@ TASKS = (
     *("text_to_image", "text_to_video", "image_edit", "video_edit"),
     *("image_understanding", "video_understanding"),
 )
+
+
+@pytest.fixture(scope="session")
+def team() -> Iterator[Team]:
+    """A team of one in this process, over gloo."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    names = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": "0", "WORLD_SIZE": "1"}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**names, "LOCAL_RANK": "0"}.items():
+            patch.setenv(name, value)
+        torch.set_num_threads(1)
+        join(torch.device("cpu"))
+        yield Team.current(torch.device("cpu"))
+        torch.distributed.destroy_process_group()
