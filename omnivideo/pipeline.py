@@ -241,7 +241,7 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
             top_p=defaults.top_p if top_p is None else top_p,
             generator=generator,
         )
-        return [str(self.tokenizer.decode(answer, skip_special_tokens=True)) for answer in answers]
+        return [_printable(self.tokenizer.decode(answer, skip_special_tokens=True)) for answer in answers]
 
     def _conditions(
         self,
@@ -276,6 +276,11 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
             return chosen
 
         return on_step
+
+
+def _printable(text: str) -> str:
+    """Without control characters: what a model wrote may end in a terminal."""
+    return "".join(character for character in text if character.isprintable() or character in "\n\t")
 
 
 def _refuse_other_folders(folder: Path) -> None:

@@ -146,3 +146,21 @@ def test_training_mode_leaves_frozen_encoders_alone() -> None:
     model = OmniVideoModel.build(preset("tiny"), seed=3).train()
     assert model.adapter.training
     assert torch.equal(model.encode_text(["a"])[0], model.encode_text(["a"])[0])
+
+
+def test_a_training_step_runs_each_weight_once(clip: torch.Tensor) -> None:
+    """A step of stage 3, edits and all, calls no trainable layer twice: ZeRO would reduce it wrongly."""
+    model = OmniVideoModel.build(preset("tiny"), seed=6).train()
+    calls: dict[str, int] = {}
+    for part in ("vision_head", "adapter", "dit"):
+        for name, layer in model.parts()[part].named_modules():
+            if list(layer.parameters(recurse=False)):
+                key = f"{part}.{name}"
+                layer.register_forward_hook(lambda *_, key=key: calls.update({key: calls.get(key, 0) + 1}))
+    prompts, has_source = ["a cat", "make it blue"], torch.tensor([False, True])
+    latents = model.encode_video(clip.transpose(1, 2))
+    visual = model.stage1_forward(prompts, model.vision_targets(clip), "video", clip, has_source)
+    c, mask = model.condition(visual, *model.encode_text(prompts), latents, has_source)
+    model.velocity(torch.randn_like(latents), torch.tensor([0.2, 0.7]), c, mask).square().mean().backward()
+    assert {name: count for name, count in calls.items() if count != 1} == {}
+    assert all(p.grad is not None for part in ("adapter", "dit") for p in model.parts()[part].parameters())
