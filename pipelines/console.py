@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import logging
 import os
 import sys
 import traceback
@@ -60,6 +61,7 @@ def terminal(command: str, as_json: bool = False) -> Iterator[Terminal]:
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
+            logging.disable()  # Prefect's server stops after this, and has nothing to say to a person
             os.dup2(out, 1)
             os.dup2(err, 2)
 

@@ -50,7 +50,7 @@ class Progress:
 
     def _plain(self, stage: str, event: Event) -> None:
         now = time.monotonic()
-        if event.get("done") or now - self._printed.get(stage, now - PLAIN_SECONDS) >= PLAIN_SECONDS:
+        if event.get("done") or now - self._printed.setdefault(stage, now) >= PLAIN_SECONDS:
             self._printed[stage] = now
             self._console.print(line(event), markup=False, highlight=False, soft_wrap=True)
 
