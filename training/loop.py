@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,12 +50,16 @@ def _alone(run: Run, team: Team) -> Iterator[None]:
         yield
         return
     run.root.mkdir(parents=True, exist_ok=True)
-    with (run.root / ".lock").open("w") as handle:
+    with run.lock.open("a+") as handle:
         deadline = time.monotonic() + LOCK_SECONDS
         while not _locked(handle.fileno()):
             if time.monotonic() > deadline:
-                raise InputError(f"another command trains into {run.root}", "train", "wait for it to end")
+                handle.seek(0)
+                who = f"another command ({handle.read().strip()}) trains into {run.root}"
+                raise InputError(who, "train", "wait for it to end")
             time.sleep(0.2)
+        handle.truncate(0)
+        print(f"process {os.getpid()} on {socket.gethostname()}", file=handle, flush=True)
         yield
 
 

@@ -41,6 +41,11 @@ class Run:
         return self.root / "metrics.jsonl"
 
     @property
+    def lock(self) -> Path:
+        """Held by the first worker while it trains; says who that is."""
+        return self.root / ".lock"
+
+    @property
     def failure(self) -> Path:
         """What a worker found wrong with the input or the run, for the job to say."""
         return self.root / "failure.json"
