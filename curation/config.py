@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -51,6 +52,14 @@ class ShardsConfig(BaseModel):
     )
 
 
+def _identity(filter_name: str) -> str:
+    """A filter's name; of one in a file of the user's own, its name and contents, not where it lies."""
+    if not filter_name.endswith(".py"):
+        return filter_name
+    path = Path(filter_name)
+    return f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+
+
 class CurateRequest(BaseModel):
     """One run of `python -m curation.job`."""
 
@@ -84,10 +93,10 @@ class CurateRequest(BaseModel):
 
     def recipe_sha256(self) -> str:
         """Hash of all that determines the rows of a source; the order of the filters does not."""
-        rules = sorted((rule.entry() for rule in self.rules()), key=lambda entry: next(iter(entry)))
+        rules = [(_identity(name), how) for r in self.rules() for name, how in r.entry().items()]
         parts = {
             "split": self.split.model_dump(),
-            "filters": rules,
+            "filters": sorted(rules, key=lambda rule: rule[0]),
             "dedup": self.dedup.model_dump(),
             "caption": self.caption.model_dump(),
             "shards": self.shards.model_dump(exclude={"max_error_share"}),

@@ -25,7 +25,7 @@ PUBLISHED = (
     *("sample_id", "source_sha256", "uri", "task", "start_s", "end_s", "width", "height"),
     *("verdict", "filter", "reason", "detail", "scores", "fingerprint", "recipe_sha256"),
 )
-QUALITY = "quality_score"  # the score by which the better of two equally large clips is known
+QUALITY = "quality_block_quality"  # of two equally large clips, the higher one is less compressed
 NEAR_DUPLICATE = "near_duplicate"
 EXACT_DUPLICATE = "exact_duplicate"
 

@@ -44,6 +44,11 @@ class Change:
     score_names: Sequence[str]
     lineage: dict[str, Any]
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """All that the commit says."""
+        return {**self.lineage, "attempt": self.attempt}
+
 
 def existing(uri: str) -> Dataset | None:
     """The dataset as it stands, or None if there is none yet."""
@@ -94,6 +99,20 @@ def publish(uri: str, base: Dataset | None, change: Change) -> Dataset:
     return open_dataset(uri, published)
 
 
+def restore(base: Dataset, version: int, told: dict[str, Any]) -> int:
+    """Make the files of an earlier version the newest version, which says `told`; return its number.
+
+    Raises ConflictError if another run has published since `base`, the newest version, was opened.
+    """
+    from deltalake.exceptions import CommitFailedError
+
+    try:
+        base.delta.restore(version, commit_properties=_properties(told, base.version + 1))
+    except CommitFailedError as error:
+        raise ConflictError(str(error)) from error
+    return base.version + 1
+
+
 def version_of(uri: str, attempt: str) -> int | None:
     """The version that an attempt has published, if it has."""
     found = existing(uri)
@@ -124,7 +143,7 @@ def _create(uri: str, change: Change) -> None:
         partition_by=[PARTITION],
         name="omnivideo dataset",
         configuration=_KEEP,
-        commit_properties=_properties(change, 0),
+        commit_properties=_properties(change.told, 0),
     )
 
 
@@ -165,20 +184,15 @@ def _write(
         Schema.from_arrow(grown),
         [PARTITION],
         partitions,
-        commit_properties=_properties(change, base.version + 1),
+        commit_properties=_properties(change.told, base.version + 1),
     )
 
 
-def _properties(change: Change, number: int) -> Any:
+def _properties(told: dict[str, Any], number: int) -> Any:
     from deltalake import CommitProperties, Transaction
 
-    text = {
-        key: value if isinstance(value, str) else json.dumps(value) for key, value in change.lineage.items()
-    }
-    return CommitProperties(
-        custom_metadata={**text, "attempt": change.attempt},
-        app_transactions=[Transaction(_WRITER, number)],
-    )
+    text = {key: value if isinstance(value, str) else json.dumps(value) for key, value in told.items()}
+    return CommitProperties(custom_metadata=text, app_transactions=[Transaction(_WRITER, number)])
 
 
 def _add(shard: ShardFile) -> Any:

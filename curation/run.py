@@ -31,6 +31,7 @@ from curation.staging import Staging
 
 TRIES = 5  # at publishing, when other runs publish in between
 ATTEMPT = "attempt"  # the stage that names the attempts that may have written data files
+ABANDONED_HOURS = 24.0  # what a killed run of another recipe has staged is kept so long, to go on with
 MB = 1e6
 
 
@@ -47,7 +48,9 @@ def curate(request: CurateRequest, emit: Emit) -> dict[str, Any]:
     if request.fresh:
         staging.clear()
     version, plan = _publish_once(request, items, staging, emit)
-    staging.clear()
+    for done in (staging, *staging.others(ABANDONED_HOURS)):
+        _discard_attempts(done)
+        done.clear()
     return {
         "dataset": request.out,
         "version": version,
@@ -70,6 +73,12 @@ def _publish_once(
     raise StoppedError(what, "publishing", "run the same command again: nothing finished is lost")
 
 
+def _discard_attempts(staging: Staging) -> None:
+    """Remove data files of runs that were killed, or beaten, before they could publish them."""
+    for attempt in staging.names(ATTEMPT):
+        discard(staging.dataset, attempt)
+
+
 class _Run:
     """One pass over all steps on top of one version; what is staged already is not done again."""
 
@@ -84,8 +93,7 @@ class _Run:
         """Judge, plan, finish and publish; if nothing changes, the version stays what it is."""
         outcomes = judge_all(self._request, self._items, self._staging, self._base, self._emit)
         plan = self._plan(outcomes)
-        for attempt in self._staging.names(ATTEMPT):  # of a run that was killed
-            discard(self._request.out, attempt)
+        _discard_attempts(self._staging)
         if not plan.changes and self._base is not None:
             return self._base.version, plan
         finish(self._request, plan, self._staging, self._emit)

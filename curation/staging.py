@@ -7,6 +7,7 @@ goes away once the version is published. A file is there whole or not at all.
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -87,6 +88,19 @@ class Staging:
         """Remove staged tables."""
         for name in names:
             self._fs.rm_file(self._path(stage, name))
+
+    def others(self, idle_hours: float) -> list[Staging]:
+        """What runs of other recipes have left here and not touched for so long."""
+        newest = {key: max(self._ages(key), default=0.0) for key in self._keys() if key != self.key}
+        limit = time.time() - idle_hours * 3600
+        return [Staging(self.dataset, key) for key, touched in newest.items() if touched < limit]
+
+    def _keys(self) -> list[str]:
+        found = self._fs.ls(self._room, detail=False) if self._fs.exists(self._room) else []
+        return [path.rstrip("/").rpartition("/")[2] for path in found]
+
+    def _ages(self, key: str) -> list[float]:
+        return [self._fs.modified(path).timestamp() for path in self._fs.find(f"{self._room}/{key}")]
 
     def clear(self) -> None:
         """Remove what this recipe has staged, and the room if nothing else is in it."""

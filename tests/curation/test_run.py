@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -90,20 +91,35 @@ def test_run_that_died_goes_on(
     """Whenever a run dies, the next one judges no file again and leaves each row and file once."""
     out = tmp_path / "dataset"
 
-    def die(*arguments: object) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as dying:
-        dying.setattr(*((Staging, "clear") if moment == "clear" else (run, moment)), die)
+        dying.setattr(*((Staging, "clear") if moment == "clear" else (run, moment)), _die)
         with pytest.raises(KeyboardInterrupt):
             curate(request(media, out), silent)
     assert (out / "_staging").exists()
-    monkeypatch.setattr(Judge, "_scan", die)
-    monkeypatch.setattr(Cutter, "_stage", Cutter._stage if moment == "finish" else die)
+    monkeypatch.setattr(Judge, "_scan", _die)
+    monkeypatch.setattr(Cutter, "_stage", Cutter._stage if moment == "finish" else _die)
     result = curate(request(media, out), silent)
     assert result["funnel"] == FUNNEL
     assert result["version"] == 0
     assert len(rows_of(open_dataset(str(out)))) == 8
+    assert data_files(out) == active_files(out)
+
+
+def test_what_other_runs_left_goes_away_when_it_is_old(
+    here: None, media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a killed run of another recipe has staged is kept for a day, and then removed with its files."""
+    out = tmp_path / "dataset"
+    with monkeypatch.context() as dying:
+        dying.setattr(run, "publish", _die)
+        with pytest.raises(KeyboardInterrupt):
+            curate(request(media, out, filters=[]), silent)
+    curate(request(media, out), silent)
+    assert (out / "_staging").exists()
+    assert data_files(out) > active_files(out)
+    for path in (out / "_staging").rglob("*.parquet"):
+        os.utime(path, (0, 0))
+    curate(request(media, out), silent)
     assert data_files(out) == active_files(out)
 
 
@@ -192,3 +208,7 @@ def test_remote_and_unreadable_files_are_judged(tmp_path: Path, images: Path) ->
     gone = judge(Item("memory://media/gone.png", "s", None, 0))
     assert (gone["sha256"], gone["step"], gone["reason"]) == (None, "sources", "missing")
     assert judge(Item("/x", "s", None, 0, "outside_root"))["reason"] == "outside_root"
+
+
+def _die(*arguments: object) -> None:
+    raise KeyboardInterrupt
