@@ -75,7 +75,7 @@ def _rates(row: dict[str, Any]) -> dict[str, Any]:
 
 def _moved(rows: Rows, where: str) -> Any:
     return rows.ask(f"""
-        SELECT {", ".join(FIELDS)}
+        SELECT {FIELDS}
         FROM (SELECT a.* FROM rows AS a JOIN before AS b ON a.sample_id = b.sample_id WHERE {where})
         ORDER BY sample_id LIMIT 6
     """)

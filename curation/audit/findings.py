@@ -84,6 +84,7 @@ def _kept(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 def _filters(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     known = {rule["name"]: rule for rule in report["filters"]}
+    idle: list[str] = []
     for step in report["funnel"]["steps"]:
         if step["verdict"] != "rejected" or step["in"] < _ENOUGH_CLIPS:
             continue
@@ -92,11 +93,14 @@ def _filters(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:
             text = f"{step['dropped']:,} of {step['in']:,} that reached it. Is its threshold meant?"
             yield _finding(WARN, "filters", f"{step['name']} rejects nearly everything", text)
         elif step["dropped"] == 0 and rule and rule["thresholds"]:
-            text = "No clip of this version lies beyond its thresholds."
-            yield _finding(NOTE, "filters", f"{step['name']} rejects nothing", text)
+            idle.append(step["name"])
         elif rule and not rule["thresholds"]:
             text = "The recipe names it, but no threshold of it belongs to a stored score."
             yield _finding(NOTE, "filters", f"{step['name']} has no threshold to draw", text)
+    if idle:
+        title = f"{idle[0]} rejects nothing" if len(idle) == 1 else f"{len(idle)} filters reject nothing"
+        text = f"No clip that reached {', '.join(idle)} lies beyond the thresholds."
+        yield _finding(NOTE, "filters", title, text)
 
 
 def _thresholds(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:

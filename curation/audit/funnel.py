@@ -34,7 +34,7 @@ def funnel(rows: Rows, rules: Sequence[Rule]) -> dict[str, Any]:
     reasons = rows.ask(_REASONS)
     total = totals["rows"][0]
     rejected = _by_filter(reasons["rows"])
-    order = [rule.name for rule in rules] + sorted(rejected.keys() - {rule.name for rule in rules})
+    order = _order([rule.name for rule in rules], rejected)
     dropped = [("rejected", rule, rejected.get(rule, 0)) for rule in order]
     dropped += [("duplicate", "dedup", total["duplicate"]), ("error", "errors", total["error"])]
     return {
@@ -52,6 +52,12 @@ def funnel(rows: Rows, rules: Sequence[Rule]) -> dict[str, Any]:
 def share(part: int, whole: int) -> float | None:
     """part / whole, None of nothing."""
     return round(part / whole, 6) if whole else None
+
+
+def _order(recipe: list[str], rejected: Mapping[str, int]) -> list[str]:
+    """Rejecting steps as clips meet them: splitting, the recipe's filters, and any that it does not name."""
+    others = sorted(rejected.keys() - {"split", *recipe})
+    return [*(["split"] if "split" in rejected else []), *recipe, *others]
 
 
 def _by_filter(reasons: list[dict[str, Any]]) -> dict[str, int]:
@@ -113,10 +119,11 @@ def checks(
             "verdict = 'kept' AND task IN ('text_to_image', 'text_to_video', 'image_edit', 'video_edit') "
             "AND coalesce(trim(caption), trim(instruction), '') = ''",
         ),
+        ("Every kept row has media of a named format", "verdict = 'kept' AND media_format IS NULL"),
         ("Every row has a sample id", "coalesce(sample_id, '') = ''"),
     ]
     found = [_breaking(rows, what, where) for what, where in told]
-    others = [_unique(rows), _read(rows, snapshot), _media(rows, snapshot), *_funnel(rows, commit)]
+    others = [_unique(rows), _read(rows, snapshot), *_media(rows, snapshot), *_funnel(rows, commit)]
     return [_closing(counted), *found, *others]
 
 
@@ -147,12 +154,12 @@ def _read(rows: Rows, snapshot: Snapshot) -> dict[str, Any]:
     return _check("The files hold as many rows as the log says", missing, figure)
 
 
-def _media(rows: Rows, snapshot: Snapshot) -> dict[str, Any]:
-    """By the footers of the files of kept rows alone: the media is not read."""
+def _media(rows: Rows, snapshot: Snapshot) -> list[dict[str, Any]]:
+    """By the footers of the files of kept rows, where these count NULLs: the media is not read."""
     kept = [file.uri for file in snapshot.files if file.partition.get("verdict") == "kept"]
-    parted = all("verdict" in file.partition for file in snapshot.files)
-    missing = rows.media_nulls(kept) if parted else None
-    return _check("Every kept row has its media (by the files' footers)", missing)
+    missing = rows.media_nulls(kept)
+    what = "Every kept row has its media (by the files' footers)"
+    return [_check(what, missing)] if missing is not None else []
 
 
 def _funnel(rows: Rows, commit: Mapping[str, Any]) -> list[dict[str, Any]]:

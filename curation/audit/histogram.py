@@ -9,8 +9,9 @@ from typing import Any
 
 from curation.audit.rows import Rows, rounded
 
-_BINS = 50
+_FEWEST_BINS, _MOST_BINS = 12, 50
 _LOG_RATIO = 50.0  # the range, as a ratio, from which a skewed score is drawn over its logarithm
+_SKEW = 0.2  # where the median lies in that range, for a score that counts as skewed
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def choose_axis(seen: Mapping[str, Any], marks: Sequence[tuple[float, str]]) -> 
     """Bins over the middle 99 % of the values, and over the thresholds that lie near them."""
     low, high = float(seen["low"]), float(seen["high"])
     positive = seen["min"] > 0 and all(value > 0 for value, _ in marks)
-    skewed = positive and high / low > _LOG_RATIO and (seen["median"] - low) < 0.1 * (high - low)
+    skewed = positive and high / low > _LOG_RATIO and (seen["median"] - low) < _SKEW * (high - low)
     if skewed:
         low, high = math.log10(low), math.log10(high)
     places = [math.log10(value) if skewed else float(value) for value, _ in marks]
@@ -99,14 +100,17 @@ def choose_axis(seen: Mapping[str, Any], marks: Sequence[tuple[float, str]]) -> 
     near = [place for place in places if low - reach <= place <= high + reach]
     low, high = min([low, *near]), max([high, *near])
     whole = bool(seen.get("whole")) and not skewed
-    width = _nice((high - low) / _BINS if high > low else abs(high) / 10 or 0.1, whole)
+    bins = min(max(2 * math.isqrt(seen["count"]), _FEWEST_BINS), _MOST_BINS)
+    width = _nice((high - low) / bins if high > low else abs(high) / 10 or 0.1, whole)
     gap = max(near) - min(near) if near else 0.0
     if gap >= width and not whole:
         width = gap / round(gap / width)
     anchor = near[0] if near else 0.0
     first = math.floor((low - anchor) / width + 1e-9)
     last = max(first, math.ceil((high - anchor) / width - 1e-9) - 1)
-    if high - (anchor + last * width) > width * (1 - 1e-9) or high == low:
+    if high == low:  # one value: in the middle, not across the whole chart
+        first, last = first - 3, first + 3
+    elif high - (anchor + last * width) > width * (1 - 1e-9):
         last += 1
     return Axis(anchor, width, first, last, skewed, upper=bool(marks) and marks[0][1] == "max")
 

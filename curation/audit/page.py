@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.audit.charts import bars, river
-from curation.audit.samples import CAPTIONS
+from curation.audit.samples import CAPTIONS, original
 
 _FOLDER = Path(__file__).parent
 _LONGEST = 600  # characters of one value; longer ones are cut in the page, not in the figures
@@ -212,6 +212,7 @@ FORMATS = {
     "literal": lambda value: Whole(repr(value)),
     "measure": measure,
     "moving_first": moving_first,
+    "original": original,
     "percent": percent,
     "pretty": pretty,
     "signed": signed,

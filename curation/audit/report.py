@@ -19,7 +19,7 @@ from curation.audit.rows import Rows, open_rows
 from curation.audit.rules import overlap, rules
 from curation.audit.samples import pictures, samples, sheets
 from curation.audit.snapshot import Snapshot, open_snapshot
-from curation.audit.thresholds import rules_of
+from curation.audit.thresholds import dedup_bound, rules_of
 
 PICTURE_CHARACTERS = 9_000_000  # of thumbnails in the page, base64 and all; the rest stays under 2 MB
 
@@ -84,7 +84,7 @@ def _report(rows: Rows, snapshot: Snapshot, before: Snapshot | None) -> dict[str
         "version": snapshot.version,
         "funnel": counted,
         "checks": checks(rows, counted, recipe, snapshot, commit),
-        "filters": rules(rows, recipe, counted, both),
+        "filters": rules(rows, recipe, counted, both, dedup_bound(commit.get("recipe") or {})),
         "overlap": both,
         "sources": sources(rows),
         "shapes": shapes(rows),

@@ -17,23 +17,22 @@ _ENOUGH = 0.95  # of the judged clips must have all scores before unique rejecti
 
 
 def rules(
-    rows: Rows, recipe: Sequence[Rule], counted: Mapping[str, Any], alone: Mapping[str, Any]
+    rows: Rows, recipe: Sequence[Rule], counted: Mapping[str, Any], alone: Mapping[str, Any], near: float
 ) -> list[dict[str, Any]]:
     """One entry per filter of the recipe or of the stored scores, with a histogram of each score.
 
-    `counted` is the funnel, `alone` the overlap of the same rows.
+    `counted` is the funnel, `alone` the overlap of the same rows, `near` the distance of near duplicates.
     """
-    by_name = {rule.name: rule for rule in recipe}
-    orphans = sorted(_orphans(rows, recipe) - by_name.keys())
+    names = [rule.name for rule in recipe]
+    orphans = sorted(_orphans(rows, names))
     return [
-        _entry(rows, rule, recipe, counted, alone)
-        for rule in [*recipe, *(Rule(name, None, "", ()) for name in orphans)]
+        *(_entry(rows, rule, recipe, counted, alone) for rule in recipe),
+        *(_unnamed(rows, name, names, near) for name in orphans),
     ]
 
 
-def _orphans(rows: Rows, recipe: Sequence[Rule]) -> set[str]:
+def _orphans(rows: Rows, names: Sequence[str]) -> set[str]:
     """First words of the scores that no filter of the recipe owns."""
-    names = [rule.name for rule in recipe]
     known = {field for name in names for field in owned(name, rows.scores, names)}
     return {field.partition("_")[0] for field in rows.scores if field not in known}
 
@@ -56,14 +55,38 @@ def _entry(
     }
 
 
+def _unnamed(rows: Rows, name: str, names: Sequence[str], near: float) -> dict[str, Any]:
+    """Scores that no filter of the recipe owns: those of deduplication, or of filters it no longer names."""
+    fields = owned(name, rows.scores, [*names, name])
+    marks = [(near, "max")] if name == DEDUP else []
+    by_it = "verdict = 'duplicate'" if name == DEDUP else "false"
+    return {
+        **{
+            "name": name,
+            "cost": None,
+            "about": "",
+            "rejected": 0,
+            "share": None,
+            "alone": None,
+            "unique": None,
+        },
+        "scores": [{"score": field, "histogram": _histogram(rows, field, by_it, marks)} for field in fields],
+        "thresholds": [],
+    }
+
+
 def _chart(rows: Rows, rule: Rule, field: str) -> dict[str, Any] | None:
     marks = [(threshold.value, threshold.side) for threshold in rule.thresholds if threshold.score == field]
-    by_it = f"verdict = 'rejected' AND \"filter\" = {text(rule.name)}"
-    here = "verdict = 'duplicate'" if rule.name == DEDUP else by_it
+    return _histogram(rows, field, f"verdict = 'rejected' AND \"filter\" = {text(rule.name)}", marks)
+
+
+def _histogram(
+    rows: Rows, field: str, by_it: str, marks: Sequence[tuple[float, str]]
+) -> dict[str, Any] | None:
     series = {
         "kept": "verdict = 'kept'",
-        "rejected": here,
-        "elsewhere": f"verdict <> 'kept' AND NOT coalesce({here}, false)",
+        "rejected": by_it,
+        "elsewhere": f"verdict <> 'kept' AND NOT coalesce({by_it}, false)",
     }
     return histogram(rows, score(field), series, marks=marks)
 

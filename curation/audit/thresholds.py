@@ -72,6 +72,14 @@ def rules_of(recipe: Mapping[str, Any], scores: Sequence[str]) -> list[Rule]:
     return sorted(rules, key=lambda rule: order.index(rule.cost) if rule.cost in order else len(order))
 
 
+def dedup_bound(recipe: Mapping[str, Any]) -> float:
+    """Bits up to which the recipe calls two clips near duplicates."""
+    from curation.config import DedupConfig
+
+    default = DedupConfig.model_fields["max_hamming"].default
+    return float((recipe.get("dedup") or {}).get("max_hamming", default))
+
+
 def _entry(entry: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(entry, str):
         return entry, {}

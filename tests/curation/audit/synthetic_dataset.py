@@ -221,6 +221,11 @@ def table(images: Path, spec: Spec) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=_schema(values))
 
 
+def sample_id(spec: Spec, index: int) -> str:
+    """Id of a row."""
+    return sha256(f"{spec.seed}:{index}".encode()).hexdigest()[:32]
+
+
 def _row(
     index: int,
     spec: Spec,
@@ -236,7 +241,7 @@ def _row(
     length = float(columns["seconds"][index])
     start = float(index % 3) * 60
     row: dict[str, Any] = {
-        "sample_id": sha256(f"{spec.seed}:{index}".encode()).hexdigest()[:32],
+        "sample_id": sample_id(spec, index),
         "task": task,
         "source": str(columns["origin"][index]),
         "uri": file,
@@ -251,6 +256,7 @@ def _row(
     if verdict == "error":
         detail = "av.error.InvalidDataError: Invalid data found when processing input; moov atom not found"
         return row | {"detail": detail, "scores": None}
+    twin = verdict == "duplicate"
     height = int(columns["short"][index])
     width = int(height * float(columns["ratio"][index])) or 1
     return row | {
@@ -266,7 +272,9 @@ def _row(
         "caption_original": f"{subject}, clip {index}" if index % 2 else None,
         "captioner": "omnivideo/describe@1" if verdict == "kept" else None,
         "thumbnail": picture + index.to_bytes(8, "little"),  # as in life, no two are the same bytes
-        "scores": {
+        "detail": f"looks like {sample_id(spec, index - 1)}, 3 of 64 bits apart" if twin else None,
+        "scores": ({"dedup_hamming": 3.0} if twin else {})
+        | {
             name: None if np.isnan(column[index]) else float(column[index]) for name, column in values.items()
         },
     }

@@ -21,7 +21,7 @@ _values = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False).map(lambda v
 def test_thresholds_lie_on_edges(spread: list[float], marks: list[float], whole: bool) -> None:
     """The axis covers the values with a sane number of bins; the first threshold on it lies on an edge."""
     low, median, high = spread
-    seen = {"low": low, "median": median, "high": high, "min": low, "max": high, "whole": whole}
+    seen = {"low": low, "median": median, "high": high, "min": low, "max": high, "whole": whole, "count": 400}
     axis = choose_axis(seen, [(mark, "min") for mark in marks])
     assert 1 <= axis.last + 1 - axis.first <= 400
     assert axis.position(low) >= -1e-6
@@ -34,7 +34,7 @@ def test_thresholds_lie_on_edges(spread: list[float], marks: list[float], whole:
 
 def test_a_skewed_score_is_drawn_over_its_logarithm() -> None:
     """Scores over several powers of ten, most of them small, get a logarithmic axis; even ones do not."""
-    skewed = {"low": 0.01, "median": 0.5, "high": 90.0, "min": 0.001, "max": 100.0}
+    skewed = {"low": 0.01, "median": 0.5, "high": 90.0, "min": 0.001, "max": 100.0, "count": 400}
     assert choose_axis(skewed, [(0.3, "min")]).log
     assert not choose_axis(skewed | {"median": 45.0}, [(0.3, "min")]).log
     assert not choose_axis(skewed, [(0.0, "min")]).log

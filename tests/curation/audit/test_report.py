@@ -18,7 +18,7 @@ from curation.audit import build_audit
 from curation.errors import InputError
 
 from .conftest import Audited, audit
-from .synthetic_dataset import FILTERS, SCORES, Spec, build, table
+from .synthetic_dataset import FILTERS, SCORES, Spec, build, sample_id, table
 
 
 def _figures(value: Any) -> list[dict[str, Any]]:
@@ -153,6 +153,20 @@ def test_what_a_filter_alone_rejects(audited: Audited, images: Path) -> None:
         if rule["thresholds"]:
             assert rule["alone"] == sum(rule["name"] in failed for failed in failing)
             assert rule["unique"] == sum(failed == {rule["name"]} for failed in failing)
+
+
+def test_a_duplicate_stands_beside_what_it_looks_like(tmp_path: Path, images: Path) -> None:
+    """The clip that a near duplicate names is fetched and shown with it."""
+    twin = {"verdict": "duplicate", "filter": "dedup", "reason": "near_duplicate"}
+    detail = f"looks like {sample_id(Spec(), 0)}, 2 of 64 bits apart"
+    kept = {"verdict": "kept", "filter": None, "reason": None, "media": b"x", "uri": "file:///data/first.mp4"}
+    changes = {0: kept, 1: {**twin, "detail": detail, "scores": {"dedup_hamming": 2.0}}}
+    found = audit(build(tmp_path / "d", images, Spec(clips=2, changes=changes)), tmp_path / "out")
+    (group,) = found.figures["samples"]["duplicate"]["groups"]
+    assert [row["sample_id"] for row in group["originals"]["rows"]] == [sample_id(Spec(), 0)]
+    dedup = next(rule for rule in found.figures["filters"] if rule["name"] == "dedup")
+    assert dedup["scores"][0]["histogram"]["marks"][0]["value"] == 5.0
+    assert found.page.count("first.mp4") > found.page.count("Dropped")
 
 
 def test_a_cascade_says_what_it_cannot_tell(tmp_path: Path, images: Path) -> None:
