@@ -1,4 +1,4 @@
-"""Runs the filters of a clip, the cheap ones first, and stops at the first rejection unless told to score all."""
+"""Runs the filters of a clip, the cheap ones first, stopping at the first rejection unless told not to."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Cascade:
         return {need for rule in self.filters for need in rule.requires()}
 
     def before_decoding(self, header: Clip) -> Verdict | None:
-        """The verdict of filters that know the answer from the header, if it is a rejection that ends the work."""
+        """The verdict of filters that know the answer from the header, if they reject."""
         if self.score_all:
             return None
         verdict = self._run([rule for rule in self.filters if rule.per_file], header)
@@ -66,7 +66,7 @@ class Cascade:
             found = rule.judge(clip)
         except (InputError, MediaError, MemoryError):
             raise
-        except Exception as error:  # noqa: BLE001 - any failure of a filter is this clip's error row
+        except Exception as error:
             raise MediaError("filter_failed", f"{rule.name()}: {type(error).__name__}: {error}") from error
         finally:
             self.seconds[rule.name()] += perf_counter() - began

@@ -62,8 +62,8 @@ class Span:
 class Splitter:
     """Finds spans while frames go by, with PySceneDetect's own detectors; every frame is fed once, in order.
 
-    A scene longer than the longest length is cut into equal parts. One that grows beyond twice that length gives
-    off parts of full length while it is still open, so that nobody has to remember a whole film.
+    A scene longer than the longest length is cut into equal parts. One that grows to twice that length gives off
+    a part of full length while it is still open, so that nobody has to remember a whole film.
     """
 
     def __init__(self, config: SplitConfig, fps: float) -> None:
@@ -136,9 +136,9 @@ def _detector(config: SplitConfig) -> Any:
     """PySceneDetect's detector of this method, or None."""
     if config.method == "none":
         return None
-    from scenedetect.detectors import AdaptiveDetector, ContentDetector
+    from curation.media.scenes import QuickAdaptive, QuickContent
 
     length = config.min_scene_frames
     if config.method == "content":
-        return ContentDetector(threshold=config.threshold or 27.0, min_scene_len=length)
-    return AdaptiveDetector(adaptive_threshold=config.threshold or 3.0, min_scene_len=length)
+        return QuickContent(threshold=config.threshold or 27.0, min_scene_len=length)
+    return QuickAdaptive(adaptive_threshold=config.threshold or 3.0, min_scene_len=length)

@@ -16,7 +16,7 @@ TEXT_AREA = (0.002, 0.05)  # share of the frame
 
 
 class Describe:
-    """Says length, shape, size, rate, motion, colours and light, each as measured; the same input, the same text."""
+    """Says length, shape, size, rate, motion, colours and light as measured; same input, same text."""
 
     name = "omnivideo/describe@1"
 

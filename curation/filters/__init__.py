@@ -51,12 +51,20 @@ class Clip(Protocol):
     """A clip or an image as filters see it. Seconds of its source; pixels after rotation."""
 
     kind: Kind
-    width: int
-    height: int
     fps: float | None  # None for an image
     num_frames: int
     start_s: float
     end_s: float
+
+    @property
+    def width(self) -> int:
+        """Pixels, after rotation."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Pixels, after rotation."""
+        ...
 
     def frames(self, needs: Frames) -> NDArray[np.uint8]:
         """[T,H,W] for gray, [T,H,W,3] for rgb; an image is one frame. `needs` must be one of the filter's."""

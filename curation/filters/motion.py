@@ -1,13 +1,14 @@
 """Rejects clips in which nothing moves (and, if asked, those that move too much).
 
-Source: dense inverse search flow (Kroeger et al., ECCV 2016, arXiv:1603.03590; OpenCV's DISOpticalFlow). The
-alternative, Farneback's, is Data-Juicer's video_motion_score_filter: full-size grey frames at 2 a second, mean
-displacement in pixels, rejected under 0.25 (`flow_px` with method="farneback" is that value).
+Source: dense inverse search flow (Kroeger et al., ECCV 2016, arXiv:1603.03590; OpenCV's DISOpticalFlow), in
+percent of the diagonal, so that a clip scores the same at any size. The alternative, Farneback's, is
+Data-Juicer's video_motion_score_filter: full-size grey frames at 2 a second, mean displacement in pixels,
+rejected under 0.25 (`flow_px` with method="farneback" is that value).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,16 +22,16 @@ if TYPE_CHECKING:
 class Motion(Filter):
     """Bounds on the mean optical flow between frames half a second apart."""
 
-    cost = Cost.FLOW
-    applies_to = ("video",)
-    needs = (Frames(fps=2, long_side=256, color="gray"),)
-    scores = ("mean_flow", "flow_px")
-    thresholds = {
+    cost: ClassVar = Cost.FLOW
+    applies_to: ClassVar = ("video",)
+    needs: ClassVar = (Frames(fps=2, long_side=256, color="gray"),)
+    scores: ClassVar = ("mean_flow", "flow_px")
+    thresholds: ClassVar = {
         "min_flow": ("mean_flow", "min"),
         "max_flow": ("mean_flow", "max"),
         "min_flow_px": ("flow_px", "min"),
     }
-    reasons = {"min_flow": "static", "max_flow": "too_fast", "min_flow_px": "static"}
+    reasons: ClassVar = {"min_flow": "static", "max_flow": "too_fast", "min_flow_px": "static"}
 
     min_flow: float | None = Field(default=0.1, ge=0, description="percent of the frame's diagonal a second")
     max_flow: float | None = Field(default=None, ge=0, description="percent of the frame's diagonal a second")
@@ -45,6 +46,8 @@ class Motion(Filter):
 
     def measure(self, clip: Clip) -> dict[str, float]:
         """`mean_flow` in percent of the diagonal a second, `flow_px` in full-size pixels between samples."""
+        from itertools import pairwise
+
         import numpy as np
 
         need = self.requires()[0]
@@ -53,7 +56,7 @@ class Motion(Filter):
             raise ValueError("a clip of one frame has no motion to measure")
         flow = _flow(self.method)
         diagonal = float(np.hypot(*frames.shape[1:]))
-        moved = [float(_length(flow(a, b))) for a, b in zip(frames, frames[1:], strict=False)]
+        moved = [float(_length(flow(a, b))) for a, b in pairwise(frames)]
         share = np.array(moved) / diagonal
         return {
             "mean_flow": float(np.mean(share / np.diff(times)) * 100),
@@ -73,6 +76,6 @@ def _flow(method: str) -> Any:
     import cv2
 
     if method == "dis":
-        dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         return lambda a, b: dis.calc(a, b, None)
     return lambda a, b: cv2.calcOpticalFlowFarneback(a, b, None, 0.5, 3, 15, 3, 5, 1.2, 0)

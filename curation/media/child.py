@@ -34,8 +34,8 @@ class Limits:
 class MediaWorker:
     """Scans and cuts in a child process that outlives its requests and is started again after it dies.
 
-    Not for use by several threads at once. Every failure of a file is a MediaError; a filter that cannot work at
-    all (a missing model) is an InputError; a child that cannot even start is a RuntimeError.
+    Not for use by several threads at once. Every failure of a file is a MediaError; a filter that cannot
+    work at all (a missing model) is an InputError; a child that cannot even start is a RuntimeError.
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
@@ -78,7 +78,7 @@ class MediaWorker:
         return data, answer["format"]
 
     def _ask(self, message: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """An answer, or the error it carries. A crash of a child that served others before is tried once more."""
+        """An answer, or the error in it. After a crash, a child that served others is given a second try."""
         again = self._served > 0
         try:
             answer, data = self._exchange(message)

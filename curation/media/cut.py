@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -56,34 +57,33 @@ def _is_whole(path: Path, start_s: float, num_frames: int, max_pixels: int) -> b
         even = context.width % 2 == 0 and context.height % 2 == 0
         if not (plain and even and stream.frames == num_frames and start_s < NEAR):
             return False
-        return next(decode.frames(container, stream))[1].rotation == 0
+        return bool(next(decode.frames(container, stream))[1].rotation == 0)
 
 
 def _frames(path: Path, start_s: float, count: int, max_pixels: int) -> Iterator[tuple[float, Any]]:
-    """The frames of a span with their times; from the key frame before, or from the beginning where that fails."""
+    """The frames of a span with their times: from the key frame before it, else from the file's beginning."""
     for seek in (True, False):
         with probe.open_video(path, max_pixels) as (container, stream):
             if seek:
                 container.seek(round(start_s / stream.time_base) + (stream.start_time or 0), stream=stream)
             passing = decode.frames(container, stream)
-            time, frame = next(passing, (None, None))
-            if seek and (time is None or frame.pts is None or time > start_s + NEAR):
+            first = next(passing, None)
+            lost = first is None or first[1].pts is None or first[0] > start_s + NEAR
+            if first is None or (seek and lost):
                 continue
-            yield from _span(time, frame, passing, start_s, count)
+            yield from _span(chain([first], passing), start_s, count)
             return
 
 
-def _span(
-    time: float, frame: Any, passing: Iterator[tuple[float, Any]], start_s: float, count: int
-) -> Iterator[tuple[float, Any]]:
+def _span(passing: Iterable[tuple[float, Any]], start_s: float, count: int) -> Iterator[tuple[float, Any]]:
+    """At most `count` frames from `start_s` on; asks for none after the last, which may not decode."""
     taken = 0
-    while True:
+    for time, frame in passing:
         if time >= start_s - NEAR:
             yield time, frame
             taken += 1
         if taken == count:
             return
-        time, frame = next(passing)
 
 
 def _encode(frames: Iterator[tuple[float, Any]], count: int) -> bytes:

@@ -9,16 +9,15 @@ from typing import Any
 from curation.errors import MediaError
 
 ONE_FRAME_A_PACKET = frozenset(
-    "h264 hevc vp9 av1 libdav1d mpeg4 mjpeg mpeg1video mpeg2video prores ffv1".split()
+    ("h264", "hevc", "vp9", "av1", "libdav1d", "mpeg4", "mjpeg", "mpeg1video", "mpeg2video", "prores", "ffv1")
 )
-MATROSKA = b"\x1aE\xdf\xa3"
 
 
 def frames(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
     """Yield (seconds from the stream's start, frame) in order of time.
 
-    Raises MediaError("truncated") after the last frame if there are fewer than the header or the packets promise,
-    MediaError("undecodable") if frames are damaged. Whatever FFmpeg itself raises goes through.
+    After the last frame, raises MediaError("truncated") if there were fewer than the header or the packets
+    promise, and MediaError("undecodable") if some were damaged. Whatever FFmpeg itself raises goes through.
     """
     packets = decoded = damaged = 0
     clock = _Clock(stream)
@@ -83,7 +82,7 @@ def check_length(path: Path, size: int) -> None:
 
 
 def _end_of_boxes(file: Any, size: int) -> int:
-    """Where the top-level boxes of an ISO base media file (ISO/IEC 14496-12, 4.2) end, by their own account."""
+    """Where the top-level boxes of an MP4 (ISO/IEC 14496-12, 4.2) end, by their own account."""
     position = 0
     while position + 8 <= size:
         file.seek(position)

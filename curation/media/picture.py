@@ -1,4 +1,4 @@
-"""Image files as 8-bit RGB: orientation applied, transparency on white, any depth; the first frame of several."""
+"""Image files as 8-bit RGB: upright, transparency on white, any depth, the first frame of several."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def size_of(path: Path, max_pixels: int) -> tuple[int, int]:
 
 
 def read(path: Path, max_pixels: int) -> Bytes:
-    """[H,W,3] uint8. Raises MediaError("truncated") if the data ends early; Pillow's other errors go through."""
+    """[H,W,3] uint8. Raises MediaError, "truncated" if the data ends early; others of Pillow go through."""
     with open_image(path, max_pixels) as image:
         try:
             image.load()

@@ -1,7 +1,8 @@
 """Small pictures straight from a decoded frame's planes.
 
-A full-size frame never goes through swscale: converting a 720p frame costs more than decoding it. The planes are
-read as they lie; only the small result is converted. Formats other than 8-bit planar YUV are converted first.
+A full-size frame never goes through swscale, which would cost as much again as decoding it. The planes are
+read as they lie; only the small result is converted. Formats other than 8-bit planar YUV are converted
+first.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
-PLANAR = frozenset("yuv420p yuvj420p yuv422p yuvj422p yuv444p yuvj444p".split())
+PLANAR = frozenset(("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p"))
 FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 BT709 = 1  # AVCOL_SPC_BT709
 UNSPECIFIED = 2
@@ -46,7 +47,8 @@ def gray(frame: Any, size: tuple[int, int]) -> Bytes:
 def rgb(frame: Any, size: tuple[int, int]) -> Bytes:
     """[H,W,3] at (width, height), with the frame's own colour matrix (ITU-R BT.601 or BT.709) and range."""
     yuv = cv2.merge([_resized(plane, size, cv2.INTER_LINEAR) for plane in planes(frame)])
-    return cv2.transform(yuv, _matrix(frame))
+    picture: Bytes = cv2.transform(yuv, _matrix(frame))
+    return picture
 
 
 def _resized(plane: Bytes, size: tuple[int, int], last_step: int) -> Bytes:
@@ -59,7 +61,8 @@ def _resized(plane: Bytes, size: tuple[int, int], last_step: int) -> Bytes:
         plane = cv2.resize(plane[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
     if plane.shape == (size[1], size[0]):
         return plane
-    return cv2.resize(plane, size, interpolation=last_step)
+    small: Bytes = cv2.resize(plane, size, interpolation=last_step)
+    return small
 
 
 def scene_image(frame: Any, step: int) -> Bytes:
@@ -72,7 +75,8 @@ def scene_image(frame: Any, step: int) -> Bytes:
     buffer[: 2 * height] = y[: 2 * height, : 2 * width]
     chroma = buffer[2 * height :].reshape(2, height, width)
     chroma[0], chroma[1] = u[:height, :width], v[:height, :width]
-    return cv2.cvtColor(buffer, cv2.COLOR_YUV2BGR_I420)
+    picture: Bytes = cv2.cvtColor(buffer, cv2.COLOR_YUV2BGR_I420)
+    return picture
 
 
 def _matrix(frame: Any) -> NDArray[np.float64]:

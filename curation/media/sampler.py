@@ -1,9 +1,9 @@
 """Which decoded frames are kept, how large, and for how long.
 
-The clips of a video are not known while it is decoded. So frames are kept on time grids that start anew at each
-scene: one grid for each distinct `Frames` that the filters ask for, so that a filter sees the same pixels whichever
-other filters run. Frames asked for by count come from a grid of two a second. Samples of closed clips are dropped,
-and scenes have a longest length, so memory does not grow with the video.
+The clips of a video are not known while it is decoded. So frames are kept on time grids that start anew at
+each scene: one grid for each distinct `Frames` that the filters ask for, so that a filter sees the same
+pixels whichever other filters run. Frames asked for by count come from a grid of two a second. Samples of
+closed clips are dropped, and scenes have a longest length, so memory does not grow with the video.
 """
 
 from __future__ import annotations

@@ -73,7 +73,8 @@ def _do(message: dict[str, Any], max_pixels: int) -> tuple[dict[str, Any], bytes
         return {}, scan(path, ScanRequest.from_json(message["request"]), max_pixels).to_json().encode()
     from curation.media.cut import cut
 
-    data, media_format = cut(path, *message["span"], max_pixels)
+    kind, start_s, end_s, num_frames = message["span"]
+    data, media_format = cut(path, kind, start_s, end_s, num_frames, max_pixels)
     return {"format": media_format}, data
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-COLOURS = {  # name -> hue range in OpenCV's degrees/2, for pixels with enough saturation and value
-    "red": (0, 7), "orange": (8, 20), "yellow": (21, 33), "green": (34, 82), "cyan": (83, 97),
-    "blue": (98, 128), "purple": (129, 148), "pink": (149, 169), "red ": (170, 179),
-}  # fmt: skip
+NAMES = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
+BOUNDS = (8, 21, 34, 83, 98, 129, 149, 170)  # in OpenCV's hue, degrees / 2; red goes round
 GREY_SATURATION = 40  # of 255
 BLACK_VALUE, WHITE_VALUE = 40, 215
 DARK_VALUE, LIGHT_VALUE = 110, 200
@@ -35,27 +34,24 @@ def measure(pictures: list[NDArray[np.uint8]]) -> dict[str, Any]:
 
 def _change(pictures: list[NDArray[np.uint8]]) -> float:
     """Mean absolute difference between neighbours of the five pictures."""
-    pairs = [
-        np.abs(a.astype(np.int16) - b).mean() / 255 for a, b in zip(pictures, pictures[1:], strict=False)
-    ]
+    pairs = [np.abs(a.astype(np.int16) - b).mean() / 255 for a, b in pairwise(pictures)]
     return float(np.mean(pairs)) if pairs else 0.0
 
 
 def _names(hsv: NDArray[np.uint8]) -> list[str]:
     """Up to three names, the most common first."""
     hue, saturation, value = hsv[:, 0], hsv[:, 1], hsv[:, 2]
-    grey = (saturation < GREY_SATURATION) | (value < BLACK_VALUE)
-    shares = {
-        "black": float((value < BLACK_VALUE).mean()),
-        "white": float((grey & (value > WHITE_VALUE)).mean()),
-        "grey": float((grey & (value >= BLACK_VALUE) & (value <= WHITE_VALUE)).mean()),
-    }
-    for name, (low, high) in COLOURS.items():
-        inside = ~grey & (hue >= low) & (hue <= high)
-        share = float(inside.mean())
-        if share > 0:
-            shade = _shade(float(value[inside].mean()), name.strip())
-            shares[shade] = shares.get(shade, 0.0) + share
+    black = value < BLACK_VALUE
+    grey = black | (saturation < GREY_SATURATION)
+    white = grey & (value > WHITE_VALUE)
+    shares = {"black": float(black.mean()), "white": float(white.mean())}
+    shares["grey"] = float(grey.mean()) - shares["black"] - shares["white"]
+    which = np.searchsorted(BOUNDS, hue[~grey], side="right") % len(NAMES)
+    counts = np.bincount(which, minlength=len(NAMES))
+    values = np.bincount(which, weights=value[~grey], minlength=len(NAMES))
+    for name, count, total in zip(NAMES, counts, values, strict=True):
+        if count:
+            shares[_shade(total / count, name)] = float(count / len(hsv))
     ranked = sorted(shares, key=lambda name: (-shares[name], name))
     return [name for name in ranked if shares[name] >= SHARE][:3] or ranked[:1]
 

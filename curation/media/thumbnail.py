@@ -14,7 +14,7 @@ from curation.filters import Frames
 from curation.media.sampler import nearest
 
 HEIGHT = 96  # pixels
-WIDEST = 256  # pixels of one frame of the strip
+WIDEST = 171  # pixels of one frame of the strip
 FRAMES = 5
 FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
 FPS = 4.0
@@ -35,7 +35,7 @@ def pick(samples: Samples, start_s: float, end_s: float) -> list[NDArray[np.uint
 
 
 def strip(pictures: list[NDArray[np.uint8]]) -> bytes:
-    """A WebP of up to five pictures side by side, 96 px high (black above and below a very wide one)."""
+    """A WebP of up to five pictures side by side, 96 px high (black above and below wide ones)."""
     distinct = [p for i, p in enumerate(pictures) if all(p is not q for q in pictures[:i])]
     row = np.hstack([_framed(picture) for picture in distinct[:FRAMES]])
     buffer = io.BytesIO()
@@ -44,7 +44,7 @@ def strip(pictures: list[NDArray[np.uint8]]) -> bytes:
 
 
 def fingerprint(pictures: list[NDArray[np.uint8]]) -> bytes:
-    """40 bytes: a 64-bit perceptual hash (DCT of 32x32 luma, `imagehash.phash`) of each of the five pictures."""
+    """40 bytes: the 64-bit perceptual hash (`imagehash.phash`, DCT of 32x32 luma) of each of five pictures."""
     known: dict[int, bytes] = {}
     for picture in pictures:
         if id(picture) not in known:

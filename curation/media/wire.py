@@ -1,6 +1,7 @@
 """How parent and child talk: JSON and raw bytes on a socket.
 
-Never pickle: the child handles untrusted media, and what it sends back must not be able to run in the parent.
+Never pickle: the child handles untrusted media, and what it sends back must not be able to run in the
+parent.
 """
 
 from __future__ import annotations
