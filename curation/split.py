@@ -62,8 +62,8 @@ class Span:
 class Splitter:
     """Finds spans while frames go by, with PySceneDetect's own detectors; every frame is fed once, in order.
 
-    A scene longer than the longest length is cut into equal parts. One that grows to twice that length gives off
-    a part of full length while it is still open, so that nobody has to remember a whole film.
+    A scene longer than the longest length is cut into equal parts. One that grows to twice that length gives
+    off a part of full length while it is still open, so that nobody has to remember a whole film.
     """
 
     def __init__(self, config: SplitConfig, fps: float) -> None:
@@ -98,9 +98,9 @@ class Splitter:
     def _cuts(self, index: int, picture: NDArray[np.uint8] | None) -> list[int]:
         if self._detector is None or picture is None:
             return []
-        from scenedetect import FrameTimecode
+        from curation.media.scenes import Position
 
-        found = self._detector.process_frame(FrameTimecode(index, self._fps), picture)
+        found = self._detector.process_frame(Position(index, self._fps), picture)
         return [int(cut.frame_num) for cut in found]
 
     def _close(self, end: int, at_cut: bool) -> list[Span]:

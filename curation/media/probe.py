@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 CONTAINERS = "mov,mp4,matroska,webm,avi,mpeg,mpegts,flv,ogg,asf,ivf,yuv4mpegpipe,mxf"
 CODECS = frozenset(
     """
-    h264 hevc vp8 vp9 av1 libdav1d mpeg1video mpeg2video mpeg4 msmpeg4v1 msmpeg4v2 msmpeg4 h263 flv mjpeg prores
-    dnxhd dvvideo theora wmv1 wmv2 wmv3 vc1 ffv1 huffyuv ffvhuff rawvideo cinepak svq3 utvideo qtrle
+    h264 hevc vp8 vp9 av1 libdav1d mpeg1video mpeg2video mpeg4 msmpeg4v1 msmpeg4v2 msmpeg4 h263 flv mjpeg
+    prores dnxhd dvvideo theora wmv1 wmv2 wmv3 vc1 ffv1 huffyuv ffvhuff rawvideo cinepak svq3 utvideo qtrle
     """.split()  # noqa: SIM905 - a quarter of the lines
 )
 PICTURES = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF")

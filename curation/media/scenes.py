@@ -13,7 +13,15 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scenedetect import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector, ContentDetector
+
+
+class Position(FrameTimecode):  # type: ignore[misc]
+    """A frame's number. Differences are plain counts of frames, which is all that lengths in frames need."""
+
+    def __sub__(self, other: FrameTimecode) -> int:
+        return int(self.frame_num - other.frame_num)
 
 
 class _QuickScore:

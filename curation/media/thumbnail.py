@@ -44,7 +44,7 @@ def strip(pictures: list[NDArray[np.uint8]]) -> bytes:
 
 
 def fingerprint(pictures: list[NDArray[np.uint8]]) -> bytes:
-    """40 bytes: the 64-bit perceptual hash (`imagehash.phash`, DCT of 32x32 luma) of each of five pictures."""
+    """40 bytes: the 64-bit perceptual hash (`imagehash.phash`: DCT of 32x32 luma) of each of 5 pictures."""
     known: dict[int, bytes] = {}
     for picture in pictures:
         if id(picture) not in known:
