@@ -13,6 +13,10 @@ from curation.media.records import ScanRequest
 from curation.sources import Item
 from curation.staging import Staging
 
+PROBLEMS = {
+    "outside_root": "a link that leaves its folder is not read",
+    "bad_name": "a file whose name is not UTF-8 is not read",
+}
 JUDGED = "judged"  # the stage's name
 STEPS = {"missing": "sources", "filter_failed": "filters"}  # slug -> the step that failed; others: decode
 
@@ -53,7 +57,7 @@ class Judge:
         """Judge one input. Raises InputError if the recipe, not the file, is at fault."""
         item = Item(*item)  # a list, where it came as JSON
         if item.problem:
-            return _failed(item.uri, item.problem, "a link that leaves its folder is not read")
+            return _failed(item.uri, item.problem, PROBLEMS[item.problem])
         try:
             with fetched(item.uri) as file:
                 return self._judge(item.uri, file)

@@ -61,8 +61,8 @@ def check_output(uri: str) -> None:
     """Raise InputError unless a dataset can be written at `uri`: it is writable, and empty or a dataset."""
     import fsspec
 
-    if "%" in uri:  # deltalake 1.6 writes to such a path and then looks for it with the percent sign decoded
-        raise InputError(f"{uri} has a percent sign in it", STEP, "choose another --out, without one")
+    if set("%#?") & set(uri):  # deltalake 1.6 takes a path for a URL and loses what it writes there
+        raise InputError(f"{uri} has one of the characters % # ? in it", STEP, "choose another --out")
     try:
         fs, path = fsspec.core.url_to_fs(uri)
         fs.makedirs(path, exist_ok=True)

@@ -60,7 +60,10 @@ class SourceConfig(BaseModel):
 
 
 def local_item(path: Path, root: Path, label: str, licence: str | None) -> Item:
-    """A local file as an input; a link that leaves `root` (resolved) is one that must not be read."""
+    """A local file as an input; links that leave `root` (resolved) and names not in UTF-8 stay unread."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    if text != str(path):  # no column and no message could say the name as it is
+        return Item(text, label, licence, 0, "bad_name")
     if path.is_symlink() and not path.resolve().is_relative_to(root):
         return Item(str(path), label, licence, 0, "outside_root")
     return Item(str(path), label, licence, path.stat().st_size if path.exists() else 0)

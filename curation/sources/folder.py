@@ -46,7 +46,7 @@ class FolderSource(SourceConfig):
             for path in (Path(folder, name) for name in names):
                 if path.is_file() or path.is_symlink():
                     item = local_item(path, resolved, self.label(), self.licence)
-                    yield path.relative_to(root).as_posix(), item
+                    yield Path(item.uri).relative_to(root).as_posix(), item
 
     def _remote(self) -> Iterator[tuple[str, Item]]:
         import fsspec

@@ -1,4 +1,4 @@
-"""Real media out of installed packages, and two files that cannot be decoded: enough to see all of it work."""
+"""Real media out of installed packages, and two files that cannot be decoded: enough to see it all work."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def test_missing_dataset_and_version_say_what_to_do(tmp_path: Path) -> None:
 
 def test_output_path_may_have_spaces_and_accents(tmp_path: Path) -> None:
     """A dataset's folder may be named in any language."""
-    uri = str(tmp_path / "d\u00e9j\u00e0 vu #1")
+    uri = str(tmp_path / "d\u00e9j\u00e0 vu 1")
     check_output(uri)
     publish_rows(uri, [a_row("a", 0), a_row("b", 0)], [])
     assert ids(publish_rows(uri, [a_row("a", 0)], ["zoo_animals"], {"a-0"})) == ["a-0", "b-0"]
@@ -159,7 +159,7 @@ def test_output_that_cannot_be_written_is_an_input_error(tmp_path: Path) -> None
         check_output(str(tmp_path / "file" / "dataset"))
     with pytest.raises(InputError, match="holds other files"):
         check_output(str(tmp_path))
-    with pytest.raises(InputError, match="percent sign"):
+    with pytest.raises(InputError, match="one of the characters"):
         check_output(str(tmp_path / "new%20"))
     check_output(str(tmp_path / "new"))
     assert list((tmp_path / "new").iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,15 @@ def test_link_out_of_a_folder_is_listed_but_not_to_be_read(media: Path) -> None:
     problems = {Path(item.uri).name: item.problem for item in list_items([source({"folder": str(media)})])}
     assert problems["out.mp4"] == "outside_root"
     assert problems["in.mp4"] is None
+
+
+def test_name_that_is_no_text_is_listed_but_not_to_be_read(media: Path) -> None:
+    """A file name that is not UTF-8 cannot be written in a column; its input says so."""
+    (media / os.fsdecode(b"caf\xe9.mp4")).write_bytes(b"x")
+    (media / "caf\u00e9 #1 100%.mp4").write_bytes(b"x")
+    problems = {Path(item.uri).name: item.problem for item in list_items([source({"folder": str(media)})])}
+    assert problems["caf\\xe9.mp4"] == "bad_name"
+    assert problems["caf\u00e9 #1 100%.mp4"] is None
 
 
 def test_limit_output_and_repeats(media: Path) -> None:
