@@ -78,12 +78,16 @@ class Mllm(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers ships no
         projected = self.projector(patches).flatten(0, 1).to(embeds.dtype)
         return embeds.masked_scatter(media.unsqueeze(-1), projected)
 
-    def forward(self, embeds: Tensor, mask: Tensor, cache: Any = None) -> Tensor:
+    def forward(
+        self, embeds: Tensor, mask: Tensor, cache: Any = None, positions: Tensor | None = None
+    ) -> Tensor:
         """Hidden states [B, L, D] of embeddings [B, L, D]; mask [B, past + L] is true at real positions.
 
-        With a transformers `cache` the past is read from it and the new positions are added.
+        With a transformers `cache` the past is read from it and the new positions are added. With `positions`
+        [B, L] given, mask may also be an additive one, [B, 1, L, past + L].
         """
-        positions = (mask.long().cumsum(dim=1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
+        if positions is None:
+            positions = (mask.long().cumsum(dim=1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
         out = self.body(
             inputs_embeds=embeds,
             attention_mask=mask,

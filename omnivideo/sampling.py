@@ -98,13 +98,14 @@ def denoise(
     `on_step` gets (step, timestep, latents) and returns the latents to go on with.
     """
     c, mask = condition
+    everywhere = bool(mask.all())  # asked once: a mask slows attention, and asking waits for the device
     # A scheduler of its own: UniPC keeps the history of its last run.
     scheduler = UniPCMultistepScheduler.from_config(model.scheduler.config, flow_shift=settings.flow_shift)
     scheduler.set_timesteps(settings.steps, device=latents.device)
     copies = len(c) // len(latents)
     for step, timestep in enumerate(progress(scheduler.timesteps)):
         rows = latents.repeat(copies, 1, 1, 1, 1)
-        flow = model.predict_flow(rows, timestep.expand(len(rows)), c, mask)
+        flow = model.predict_flow(rows, timestep.expand(len(rows)), c, None if everywhere else mask)
         if copies == 2:
             negative, positive = flow.chunk(2)
             flow = guided(negative, positive, settings.guidance_scale)

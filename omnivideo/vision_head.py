@@ -7,15 +7,15 @@ single pass.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
-from transformers import DynamicCache
 
 from omnivideo.mllm import Mllm
+from omnivideo.stepping import begin
 
 
 class VisionHead(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers ships no types
@@ -83,11 +83,9 @@ def free_running(mllm: Mllm, head: VisionHead, prompt: Tensor, mask: Tensor, num
     if head.mode == "query":
         shape = (len(prompt), num_tokens, head.config.vision_size)
         return teacher_forced(mllm, head, prompt, mask, prompt.new_empty(shape))
-    cache: Any = DynamicCache()
-    embeds, tokens = prompt, []
-    for _ in range(num_tokens):
-        token = head(mllm(embeds, mask, cache)[:, -1:])
-        tokens.append(token)
-        embeds = head.connector(token).to(prompt.dtype)
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+    hidden, step = begin(mllm, prompt, mask, num_tokens)
+    tokens = [head(hidden)]
+    while len(tokens) < num_tokens:
+        hidden = step(head.connector(tokens[-1]).to(prompt.dtype))
+        tokens.append(head(hidden))
     return torch.cat(tokens, dim=1)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from omnivideo.mllm import Mllm, TextHead
+from omnivideo.stepping import begin
 
 
 @torch.no_grad()
@@ -29,11 +27,11 @@ def write(
 
     temperature 0 takes the likeliest token. `banned` ids are never written.
     """
-    cache: Any = DynamicCache()
+    hidden, step = begin(mllm, embeds, mask, max_new_tokens)
     alive = [True] * len(embeds)
     answers: list[list[int]] = [[] for _ in alive]
     for _ in range(max_new_tokens):
-        logits = head(mllm(embeds, mask, cache)[:, -1:])[:, 0].float()
+        logits = head(hidden)[:, 0].float()
         logits[:, list(banned)] = -torch.inf
         ids = choose(logits, temperature, top_p, generator)
         for row, token in enumerate(ids.tolist()):
@@ -42,8 +40,7 @@ def write(
                 answers[row].append(token)
         if not any(alive):
             break
-        embeds = mllm.embed(ids.unsqueeze(1))
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+        hidden = step(mllm.embed(ids.unsqueeze(1)))
     return answers
 
 
