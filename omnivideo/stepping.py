@@ -75,8 +75,9 @@ class FixedSteps:
 
     def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """What a transformers attention layer asks of a cache: keep these [B, H, 1, d], give all."""
-        self.keys[layer].index_copy_(2, self.cursor, keys)
-        self.values[layer].index_copy_(2, self.cursor, values)
+        kept_keys, kept_values = self.keys[layer], self.values[layer]
+        kept_keys.index_copy_(2, self.cursor, keys.to(kept_keys.dtype))  # under autocast the two types differ
+        kept_values.index_copy_(2, self.cursor, values.to(kept_values.dtype))
         return self.keys[layer], self.values[layer]
 
 

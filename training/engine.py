@@ -40,8 +40,9 @@ def _deepspeed(device: torch.device) -> Any:
     os.environ["DS_ACCELERATOR"] = device.type
     import deepspeed
 
-    # Its shared-memory all-reduce would be compiled at the first start: 50 s and a C++ compiler for nothing.
-    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    if device.type == "cpu":
+        # Its shared-memory all-reduce would be compiled at the first start: 50 s and a C++ compiler.
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     return deepspeed
 
 
