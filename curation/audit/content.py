@@ -21,7 +21,7 @@ TABLE_1 = {
 
 _MOST = 40  # rows of a table; what is beyond is counted, not listed
 _SERIES = {"kept": "verdict = 'kept'", "dropped": "verdict <> 'kept'"}
-_WORDS = "length(string_split_regex(trim(caption), '\\s+'))"
+_WORDS = "length(trim(caption)) - length(replace(trim(caption), ' ', '')) + 1"
 _WITH_CAPTION = "verdict = 'kept' AND coalesce(trim(caption), '') <> ''"
 
 
@@ -90,13 +90,13 @@ def captions(rows: Rows) -> dict[str, Any]:
         WHERE {_WITH_CAPTION} GROUP BY ALL HAVING count(*) > 1 ORDER BY clips DESC, caption LIMIT 8
     """)
     openings = rows.ask(f"""
-        SELECT lower(left(array_to_string(string_split_regex(trim(caption), '\\s+')[1:3], ' '), 80))
+        SELECT lower(array_to_string(string_split(left(trim(caption), 80), ' ')[1:3], ' '))
         AS opening, count(*) AS captions FROM rows
         WHERE {_WITH_CAPTION} GROUP BY ALL HAVING count(*) > 1 ORDER BY captions DESC, opening LIMIT 8
     """)
     return {
         **totals["rows"][0],
-        "words": histogram(rows, f"{_WORDS}::DOUBLE", {"kept": "true"}, where=_WITH_CAPTION),
+        "words": histogram(rows, f"({_WORDS})::DOUBLE", {"kept": "true"}, where=_WITH_CAPTION),
         "captioners": authors["rows"],
         "repeated": repeated["rows"],
         "openings": openings["rows"],
