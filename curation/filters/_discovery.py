@@ -46,21 +46,26 @@ def find(name: str) -> type[Filter]:
 
 def build(entry: str | Mapping[str, Any]) -> Filter:
     """A recipe's entry, a name or `{name: {field: value}}`, as a filter."""
-    pairs = [(entry, None)] if isinstance(entry, str) else list(entry.items())
-    if len(pairs) != 1:
-        raise InputError(
-            f"a filter's entry has {len(pairs)} names: {entry}",
-            STEP,
-            "write each filter as its own list entry",
-        )
-    name, fields = pairs[0]
+    name, fields = _name_and_fields(entry)
     kind = find(name)
     try:
-        return kind(**(fields or {}))
+        return kind(**fields)
     except ValidationError as error:
         raise InputError(
             f"{name}: {_first(error, kind)}", STEP, f"fix filter {name} in the recipe"
         ) from error
+
+
+def _name_and_fields(entry: Any) -> tuple[str, dict[str, Any]]:
+    if isinstance(entry, str):
+        return entry, {}
+    if isinstance(entry, Mapping) and len(entry) == 1:
+        ((name, fields),) = entry.items()
+        if isinstance(name, str) and (fields is None or isinstance(fields, Mapping)):
+            return name, dict(fields or {})
+    raise InputError(
+        f"{entry!r} is not a filter", STEP, "write each filter as `- name` or `- name: {field: value}`"
+    )
 
 
 def _first(error: ValidationError, kind: type[Filter]) -> str:

@@ -20,7 +20,9 @@ def read(path: Path | Any, limit: int | None = None) -> Pictures:
     """RGB frames of a file, as stored."""
     with av.open(path) as container:
         frames = container.decode(video=0)
-        return [frame.to_ndarray(format="rgb24") for frame, _ in zip(frames, range(limit or 10**6), strict=False)]
+        return [
+            frame.to_ndarray(format="rgb24") for frame, _ in zip(frames, range(limit or 10**6), strict=False)
+        ]
 
 
 def times(path: Path | Any) -> list[float]:
