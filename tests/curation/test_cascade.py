@@ -24,9 +24,11 @@ class Cheap(Filter):
 
     @classmethod
     def name(cls) -> str:
+        """Told apart by class: all stand in one file."""
         return cls.__name__.lower()
 
     def measure(self, clip: Clip) -> dict[str, float]:
+        """The configured value, or an exception."""
         ran.append(self.name())
         if self.fails:
             raise ZeroDivisionError("division by zero")
@@ -43,6 +45,7 @@ class Pictures(Cheap):
 
 class Missing(Cheap):
     def measure(self, clip: Clip) -> dict[str, float]:
+        """Cannot."""
         raise InputError("no model", "filters", "install it")
 
 
@@ -60,7 +63,11 @@ def test_cheap_filters_run_first() -> None:
 def test_a_rejection_ends_the_cascade() -> None:
     """After the first rejection the dear filters do not run."""
     verdict = Cascade([Dear(), Cheap(value=0)], score_all=False).judge(CLIP)
-    assert (verdict.filter, verdict.reason, verdict.scores) == ("cheap", "below_min_value", {"cheap_value": 0.0})
+    assert (verdict.filter, verdict.reason, verdict.scores) == (
+        "cheap",
+        "below_min_value",
+        {"cheap_value": 0.0},
+    )
     assert ran == ["cheap"]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ def spans(config: SplitConfig, scenes: list[int], fps: float = FPS) -> list[Span
 
 
 def edges(found: list[Span]) -> list[tuple[int, int]]:
+    """First frame and the one after the last."""
     return [(span.first, span.last) for span in found]
 
 
@@ -57,7 +59,7 @@ def test_endless_scenes_are_given_off_while_open() -> None:
     found += splitter.finish()
     assert edges(found)[0][0] == 0
     assert edges(found)[-1][1] == 18_000
-    assert all(a.last == b.first for a, b in zip(found, found[1:], strict=False))
+    assert all(a.last == b.first for a, b in pairwise(found))
 
 
 def test_trimming_is_at_cuts_only() -> None:
@@ -84,11 +86,11 @@ def test_a_scene_trimmed_away_is_too_short() -> None:
     fps=st.sampled_from([10.0, 24.0, 30000 / 1001]),
 )
 def test_spans_cover_each_frame_once(scenes: list[int], longest: int, fps: float) -> None:
-    """Whatever the scenes, spans follow each other without gap or overlap and none is over the longest length."""
+    """Whatever the scenes, spans follow each other without gap or overlap, none over the longest length."""
     found = spans(SplitConfig(max_seconds=longest), scenes, fps)
     assert found[0].first == 0
     assert found[-1].last == sum(scenes)
-    assert all(a.last == b.first for a, b in zip(found, found[1:], strict=False))
+    assert all(a.last == b.first for a, b in pairwise(found))
     assert all((span.last - span.first) / fps <= longest + 1.001 / fps for span in found)
 
 
@@ -112,12 +114,13 @@ def joined(tmp_path_factory: pytest.TempPathFactory, videos: Path) -> tuple[Path
 
 
 def found_cuts(result: ScanResult) -> list[int]:
+    """Frames at which clips after the first begin, at 25 frames a second."""
     return [round(clip["start_s"] * 25) for clip in result.clips[1:]]
 
 
 @pytest.mark.parametrize("method", ["content", "adaptive"])
 def test_true_cuts_are_found(joined: tuple[Path, list[int]], method: str) -> None:
-    """On real shots joined at known frames, both detectors find each cut at its frame and no other (F1 = 1)."""
+    """On real shots joined at known frames, both detectors find each cut, and no other (F1 = 1)."""
     path, truth = joined
     split = SplitConfig.model_validate({"method": method})
     assert found_cuts(scan(path, ScanRequest(split=split), 10**8)) == truth

@@ -21,11 +21,13 @@ HEAVY = {"numpy", "cv2", "av", "torch", "scenedetect", "PIL", "onnxruntime", "ra
 
 @pytest.fixture(params=filters.names())
 def kind(request: pytest.FixtureRequest) -> type[Filter]:
+    """Each filter of the folder."""
     return filters.load(request.param)
 
 
 @pytest.fixture(scope="module")
 def photo(images: Path) -> Any:
+    """A real photograph."""
     return read(images / "rocket.jpg", 10**8)
 
 
@@ -57,7 +59,7 @@ def test_its_fields_are_documented(kind: type[Filter]) -> None:
 
 
 def test_its_thresholds_are_true(kind: type[Filter]) -> None:
-    """Each threshold is a field that bounds a declared score from the side that it says, and None switches it off."""
+    """Each threshold bounds a declared score from the side that it says; None switches it off."""
     assert kind.thresholds
     for field, (score, side) in kind.thresholds.items():
         assert score in kind.scores
@@ -85,7 +87,7 @@ def test_its_defaults_do_something(kind: type[Filter]) -> None:
 
 
 def test_its_scores_are_finite_and_repeatable(kind: type[Filter], photo: Any) -> None:
-    """Measuring twice gives the declared scores, finite and the same, and the decision follows from them alone."""
+    """Measuring twice gives the same declared, finite scores, and the decision follows from them alone."""
     rule = kind()
     for media in kind.applies_to:
         clip = clip_of(photo, rule, media)

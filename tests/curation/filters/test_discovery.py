@@ -29,6 +29,7 @@ class Darkness(Filter):
 
 @pytest.fixture
 def mine(tmp_path: Path) -> str:
+    """The path of a user's own filter."""
     path = tmp_path / "darkness.py"
     path.write_text(MINE)
     return str(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,13 @@ def judged(path: Path, rule: str, **fields: Any) -> ClipRecord:
 
 
 def saved(path: Path, pixels: Any) -> Path:
+    """Pixels as a PNG."""
     Image.fromarray(np.asarray(pixels, np.uint8)).save(path)
     return path
 
 
 def photo(images: Path, name: str) -> Any:
+    """[H,W,3] of a real picture."""
     return np.asarray(Image.open(images / name).convert("RGB"))
 
 
@@ -77,14 +80,11 @@ def test_motion_is_the_same_at_any_size(tmp_path: Path, images: Path) -> None:
 
 
 def test_farneback_is_data_juicers(videos: Path) -> None:
-    """With method farneback, flow_px is Data-Juicer's definition, computed here on frames that OpenCV reads."""
+    """With method farneback, flow_px is Data-Juicer's definition, computed on frames that OpenCV reads."""
     path = videos / "carphone_pristine.mp4"
     capture = cv2.VideoCapture(str(path))
     frames = [cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2GRAY) for _ in range(120)][::15]
-    flows = [
-        cv2.calcOpticalFlowFarneback(a, b, None, 0.5, 3, 15, 3, 5, 1.2, 0)
-        for a, b in zip(frames, frames[1:], strict=False)
-    ]
+    flows = [cv2.calcOpticalFlowFarneback(a, b, None, 0.5, 3, 15, 3, 5, 1.2, 0) for a, b in pairwise(frames)]
     expected = float(np.mean([np.linalg.norm(flow, axis=2).mean() for flow in flows]))
     scores = judged(path, "motion", method="farneback")["scores"]
     assert scores["motion_flow_px"] == pytest.approx(expected, rel=0.02)
@@ -99,7 +99,7 @@ def test_photographs_pass_and_their_ruins_do_not(tmp_path: Path, images: Path, n
     jpeg = cv2.imencode(".jpg", original[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 8])[1]
     ruins = {
         "blurred": cv2.GaussianBlur(original, (0, 0), 3),
-        "noisy": np.clip(original + random.normal(0, 30, original.shape[:2])[..., None], 0, 255),
+        "noisy": np.clip(original + random.normal(0, 45, original.shape[:2])[..., None], 0, 255),
         "compressed": cv2.imdecode(jpeg, cv2.IMREAD_COLOR)[..., ::-1],
         "badly_exposed": np.clip(original.astype(float) * 6, 0, 255),
     }
