@@ -26,6 +26,9 @@ NEGATIVE_PROMPT = (
 # 256 bytes, <pad> </s> <s> <unk> and the four markers: see omnivideo/tokens.py.
 BYTE_VOCABULARY = 264
 
+# Wan2.1 T2V 14B; the defaults of DitConfig are the 1.3B. Released folders bring their own shapes.
+WAN_14B = DitConfig(num_attention_heads=40, ffn_dim=13_824, num_layers=40)
+
 
 def _tiny() -> OmniVideoConfig:
     siglip = SiglipConfig(

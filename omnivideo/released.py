@@ -1,6 +1,6 @@
 """Initialisation from released weights (section 4.3): VILA, SigLIP2 and Wan2.1 folders or hub ids.
 
-The vision head and the adapter are new and start at random. Only safetensors are read.
+The vision head and the adapter are new and start at random. No pickled code is ever run.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanTransformer3DModel
 from safetensors.torch import load_file
 from torch import nn
 from transformers import (
@@ -17,7 +16,6 @@ from transformers import (
     AutoTokenizer,
     SiglipVisionConfig,
     SiglipVisionModel,
-    UMT5EncoderModel,
 )
 
 from omnivideo.build import PARTS, build_part
@@ -26,6 +24,7 @@ from omnivideo.errors import InputError
 from omnivideo.mllm import Mllm, TextHead
 from omnivideo.model import OmniVideoModel
 from omnivideo.tokens import add_markers
+from omnivideo.wan import load_wan
 
 _FAMILIES = {"LlamaForCausalLM": "llama", "Qwen2ForCausalLM": "qwen2"}
 
@@ -87,27 +86,23 @@ def assemble(
 ) -> OmniVideoModel:
     """Put the released parts together; `base` gives what they leave open (heads, adapter, sampling).
 
-    `vila` as in `load_vila`, `siglip2` a SigLIP2 folder, `wan` a Wan2.1 folder in diffusers' layout. The
+    `vila` as in `load_vila`, `siglip2` a SigLIP2 folder, `wan` as in `load_wan`. The
     returned model's configuration states the shapes that were loaded.
     """
-    read, target = load_vila(vila, dtype), load_siglip(siglip2, dtype)
+    read, target, decoder = load_vila(vila, dtype), load_siglip(siglip2, dtype), load_wan(wan, dtype)
     loaded: dict[str, Any] = {
         "mllm": read.mllm,
         "text_head": read.text_head,
-        "dit": WanTransformer3DModel.from_pretrained(wan, subfolder="transformer", dtype=dtype),
-        "vae": AutoencoderKLWan.from_pretrained(wan, subfolder="vae", dtype=torch.float32),
-        "text_encoder": UMT5EncoderModel.from_pretrained(
-            wan, subfolder="text_encoder", dtype=dtype or "auto"
-        ),
+        "dit": decoder.dit,
+        "vae": decoder.vae,
+        "text_encoder": decoder.text_encoder,
     }
     config = _implied(base, read, _siglip_config(target), loaded)
     loaded["vision_tower"] = _vision_tower(config, read.tower, target)
     parts: dict[str, nn.Module] = {}
     for name in PARTS:
         parts[name] = loaded[name].eval() if name in loaded else build_part(name, config, seed).to(dtype)
-    text_tokenizer = AutoTokenizer.from_pretrained(wan, subfolder="tokenizer")
-    scheduler = UniPCMultistepScheduler.from_pretrained(wan, subfolder="scheduler")
-    return OmniVideoModel(config, parts, read.tokenizer, text_tokenizer, scheduler)
+    return OmniVideoModel(config, parts, read.tokenizer, decoder.tokenizer, decoder.scheduler)
 
 
 def _mllm(causal: Any, llm: LlmConfig, vision_size: int, projector: Path) -> Mllm:
