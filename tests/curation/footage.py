@@ -46,7 +46,7 @@ def write(
     turn: int = 0,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """A video of RGB pictures; `at` gives each one's time (else they follow at `fps`), `turn` only metadata."""
+    """A video of RGB pictures; `at` gives their times (else they follow at `fps`), `turn` only metadata."""
     with av.open(str(path), "w") as out:
         stream: Any = out.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options or {})
         stream.height, stream.width = pictures[0].shape[:2]

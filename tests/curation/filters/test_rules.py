@@ -93,7 +93,7 @@ def test_farneback_is_data_juicers(videos: Path) -> None:
 @pytest.mark.parametrize("name", PHOTOS)
 def test_photographs_pass_and_their_ruins_do_not(tmp_path: Path, images: Path, name: str) -> None:
     """A photograph passes quality; blurred, noisy, blocky and burnt it does not, each for its own reason."""
-    original = photo(images, name)
+    original = photo(images, name)[:640, :640]  # at its own size: shrinking hides what JPEG did
     assert judged(images / name, "quality")["reason"] is None
     random = np.random.default_rng(0)
     jpeg = cv2.imencode(".jpg", original[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 8])[1]
