@@ -37,6 +37,6 @@ def ray_session() -> Iterator[None]:
     """One local Ray for the whole test run: starting it costs up to ten seconds."""
     import ray
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield
     ray.shutdown()
