@@ -75,6 +75,8 @@ def check_length(path: Path, size: int) -> None:
             end = _end_of_boxes(file, size)
         elif head[:4] == b"RIFF":
             end = 8 + int.from_bytes(head[4:8], "little")
+        elif head[:4] == b"\x1aE\xdf\xa3":
+            end = _end_of_segment(file)
         else:
             return
     if end > size:
@@ -96,3 +98,22 @@ def _end_of_boxes(file: Any, size: int) -> int:
             break
         position += length
     return position
+
+
+def _end_of_segment(file: Any) -> int:
+    """Where a Matroska file's segment ends, by its own account (RFC 8794, 4); 0 if it does not say."""
+    file.seek(4)
+    length, _ = _ebml_size(file)
+    file.seek(length, 1)
+    segment = file.read(4)
+    length, known = _ebml_size(file)
+    return int(file.tell()) + length if segment == b"\x18S\x80g" and known else 0
+
+
+def _ebml_size(file: Any) -> tuple[int, bool]:
+    """The size at the file's position, and whether it is known (all ones mean unknown)."""
+    first = file.read(1)[0:1] or b"\xff"
+    more = 8 - first[0].bit_length() if first[0] else 7
+    rest = int.from_bytes(file.read(more), "big")
+    value = ((first[0] & ((1 << (7 - more)) - 1)) << (8 * more)) | rest
+    return value, value != (1 << (7 * (more + 1))) - 1

@@ -67,6 +67,8 @@ def sniff(path: Path) -> Kind | None:
         head[:4] == b"RIFF" and head[8:12] == b"WEBP"
     ):
         return "image"
+    if head[:1] == b"P" and head[1:2] in b"1234567" and head[2:3].isspace():
+        return "image"
     if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis"):
         return "image"
     boxes = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pictures = list[NDArray[np.uint8]]
-TICKS = 12_800  # a second
+TICKS = 12_800  # a second, except where a codec wants frames
 
 
 def read(path: Path | Any, limit: int | None = None) -> Pictures:
@@ -47,17 +47,18 @@ def write(
     options: dict[str, str] | None = None,
 ) -> Path:
     """A video of RGB pictures; `at` gives their times (else they follow at `fps`), `turn` only metadata."""
+    ticks = round(fps) if codec == "mpeg2video" else TICKS
     with av.open(str(path), "w") as out:
         stream: Any = out.add_stream(codec, rate=Fraction(fps).limit_denominator(1001), options=options or {})
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = pix_fmt
-        stream.codec_context.time_base = Fraction(1, TICKS)
+        stream.codec_context.time_base = Fraction(1, ticks)
         if turn:
             stream.set_display_rotation(turn)
         for index, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-            frame.pts = round((at[index] if at else index / fps) * TICKS)
-            frame.time_base = Fraction(1, TICKS)
+            frame.pts = round((at[index] if at else index / fps) * ticks)
+            frame.time_base = Fraction(1, ticks)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     return path
