@@ -24,6 +24,21 @@ def lines(result: dict[str, Any]) -> Iterator[str]:
     yield f"  {'= clips':<24} {total:>7,}  {closes}"
 
 
+def compared(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines that show two funnels beside each other, and what is different."""
+    before, after = dict(_counts(old)), dict(_counts(new))
+    for name in dict.fromkeys((*before, *after)):
+        one, two = before.get(name, 0), after.get(name, 0)
+        change = f"{two - one:+,}" if two != one else ""
+        yield f"  {name:<24} {one:>7,} -> {two:>7,}  {change}".rstrip()
+
+
+def _counts(funnel: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    yield from ((name, funnel[name]) for name in ("inputs", "clips", "kept"))
+    yield from ((f"rejected: {name}", count) for name, count in funnel["rejected"].items())
+    yield from ((name, funnel[name]) for name in ("duplicate", "error"))
+
+
 def share(count: int, whole: int) -> str:
     """Return a percentage of `whole`, a dash if there is none."""
     return f"{count / whole:.1%}" if whole else "-"

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipelines.commands.answers import print_json
 from pipelines.commands.options import Json, Model
 
 
@@ -41,7 +42,7 @@ def generate(
     options: dict[str, Any] = {**sizes, "steps": steps, "guidance_scale": guidance, "seed": seed}
     result = generation.generate(model, prompt, out, source=source, think=think, **options)
     if json:
-        _print_json(result)
+        print_json(result)
         return
     if think:
         typer.echo(f"rewritten  {result['prompt']}")
@@ -59,12 +60,6 @@ def ask(
 
     result = generation.ask(model, media, question)
     if json:
-        _print_json(result)
+        print_json(result)
     else:
         typer.echo(result["answer"])
-
-
-def _print_json(result: dict[str, object]) -> None:
-    import json
-
-    typer.echo(json.dumps(result))

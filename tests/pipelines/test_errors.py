@@ -40,6 +40,8 @@ def test_help_loads_nothing_heavy() -> None:
         ("train", "tiny", "--data", "/no/such/dataset", "--out", "run"),
         ("audit", "/no/such/dataset"),
         ("versions", "/no/such/dataset"),
+        ("diff", "/no/such/dataset", "0"),
+        ("rollback", "/no/such/dataset", "0"),
         ("generate", "/no/such/model", "a bike"),
     ],
 )
