@@ -27,7 +27,7 @@ def begin(mllm: Mllm, prompt: Tensor, mask: Tensor, steps: int) -> tuple[Tensor,
     cache: Any = DynamicCache()
     hidden = mllm(prompt, mask, cache)[:, -1:]
     if prompt.is_cuda and not hasattr(mllm, "_hf_hook"):  # an offloaded part cannot be captured
-        return hidden, _captured(FixedSteps(mllm, cache, mask, steps, prompt.dtype), prompt[:, -1:])
+        return hidden, CapturedSteps(FixedSteps(mllm, cache, mask, steps, prompt.dtype), prompt[:, -1:])
     return hidden, GrowingSteps(mllm, cache, mask)
 
 
@@ -88,24 +88,28 @@ def _roomy(states: Tensor, room: int) -> Tensor:
     return roomy
 
 
-def _captured(steps: FixedSteps, example: Tensor) -> Step:
-    """`steps` as one CUDA graph, replayed on a buffer of its own; the result is a copy."""
-    buffer = example.clone()
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(2):  # libraries set themselves up outside the graph
-            steps(buffer)
-            steps.rewind()
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        hidden = steps(buffer)
-    steps.rewind()
+class CapturedSteps:
+    """`steps` as one CUDA graph, replayed on a buffer of its own; results are copies.
 
-    def step(embeds: Tensor) -> Tensor:
-        buffer.copy_(embeds)
-        graph.replay()
-        return hidden.clone()
+    Holds `steps` too: the graph reads and writes its tensors, which must not be given back while it lives.
+    """
 
-    return step
+    def __init__(self, steps: FixedSteps, example: Tensor) -> None:
+        self.steps, self.buffer = steps, example.clone()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(2):  # libraries set themselves up outside the graph
+                steps(self.buffer)
+                steps.rewind()
+        torch.cuda.current_stream().wait_stream(stream)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.hidden = steps(self.buffer)
+        steps.rewind()
+
+    def __call__(self, embeds: Tensor) -> Tensor:
+        """[B, 1, D] -> [B, 1, D]."""
+        self.buffer.copy_(embeds)
+        self.graph.replay()
+        return self.hidden.clone()
