@@ -45,10 +45,10 @@ class Trainee(nn.Module):
         parts: dict[str, Any] = dict(model.parts())
         self.parts = nn.ModuleDict({name: parts[name].float() for name in trainable})
         self.parts.requires_grad_(True).train()
+        self._recompute = gradient_checkpointing
         if gradient_checkpointing:
-            for name in ("mllm", "dit"):
-                parts[name].enable_gradient_checkpointing()
-                parts[name].train()  # neither has dropout; recomputation is for training mode only
+            parts["mllm"].enable_gradient_checkpointing()
+            parts["dit"].enable_gradient_checkpointing()
 
     @property
     def model(self) -> OmniVideoModel:
@@ -57,7 +57,10 @@ class Trainee(nn.Module):
 
     def forward(self, cell: Cell) -> Tensor:
         """Return the loss of each sample, [B] in float32, differentiable."""
+        # The language model recomputes in training mode alone, and writes token by token in the other alone.
+        self.model.mllm.train(self._recompute)
         losses: Tensor = getattr(self, f"_{cell.loss}")(**cell.inputs)
+        self.model.mllm.eval()
         return losses
 
     def _vision(self, prompts: list[str], targets: Tensor, kind: Kind, **source: Any) -> Tensor:

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from curation.dataset import open_dataset
+from omnivideo.config import preset
+from omnivideo.model import OmniVideoModel
+from tests.training.conftest import tiny_request
+from training.cells import CellMaker
+from training.loader import Loader
+from training.memory import Memory
+from training.samples import read_samples
+from training.schedule import plan_phase
+from training.stages import PHASES, Phase
+from training.trainee import Cell, Trainee
+
+
+def cells_of(phase: Phase, model: OmniVideoModel, data: str) -> list[Cell]:
+    """The cells of the second batch of clips, editing among them where the phase has it."""
+    table = open_dataset(data)
+    request = tiny_request(data, Path("unused"), 40)
+    plan = plan_phase(phase, request, read_samples(table), 0)
+    batches = [
+        batch for step in range(20, 40) for _, batch in [plan.batch(step)] if batch.bucket.kind == "video"
+    ]
+    loader = Loader(table, phase.settings(request.stages).fps)
+    maker = CellMaker(model, phase, loader, Memory(64), torch.device("cpu"))
+    cells = maker.cells(batches[1].draws, batches[1].bucket, (0,))
+    loader.close()
+    return cells
+
+
+def gradients(trainee: Trainee, cells: list[Cell]) -> dict[str, torch.Tensor]:
+    """Gradients of all cells' losses together, in float32."""
+    trainee.zero_grad()
+    for cell in cells:
+        trainee(cell).sum().backward()
+    return {name: p.grad.clone() for name, p in trainee.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.name)
+def test_recomputing_layers_gives_the_same_gradients(phase: Phase, dataset: str) -> None:
+    """Gradient checkpointing changes memory and time, not results; each trainable part gets gradients."""
+    found = []
+    for recompute in (False, True):
+        model = OmniVideoModel.build(preset("tiny"))
+        trainee = Trainee(model, phase.trainable, gradient_checkpointing=recompute)
+        found.append(gradients(trainee, cells_of(phase, model, dataset)))
+    plain, again = found
+    assert {name.split(".")[1] for name in plain} == set(phase.trainable)
+    assert plain.keys() == again.keys()
+    for name in plain:
+        torch.testing.assert_close(again[name], plain[name], rtol=1e-4, atol=1e-6)
+
+
+def test_the_condition_of_stage_3_is_the_one_met_in_use(dataset: str) -> None:
+    """Fed its own tokens, the vision head says in one pass what it says token by token."""
+    model = OmniVideoModel.build(preset("tiny"))
+    (cell,) = cells_of(PHASES[3], model, dataset)
+    trainee = Trainee(model, PHASES[3].trainable)
+    spoken = trainee.model.stage1_forward(targets=cell.inputs["visual"], **cell.inputs["spoken"])
+    torch.testing.assert_close(spoken, cell.inputs["visual"].float(), rtol=0.05, atol=0.02)
+    assert spoken.requires_grad
