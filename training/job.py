@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -88,7 +89,9 @@ def _train(folder: Run, request: TrainRequest) -> None:
     from training.launch import launch
 
     if not ray.is_initialized():
-        ray.init(address="auto")
+        # Ray Train's own helpers look for "the latest cluster of this machine"; theirs is the one of this job.
+        here = {name: os.environ[name] for name in ("RAY_ADDRESS",) if name in os.environ}
+        ray.init(address="auto", runtime_env={"env_vars": here})
     folder.failure.unlink(missing_ok=True)
     with following(folder.metrics):
         try:
