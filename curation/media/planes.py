@@ -68,9 +68,12 @@ def _resized(plane: Bytes, size: tuple[int, int], last_step: int) -> Bytes:
 def scene_image(frame: Any, step: int) -> Bytes:
     """A BGR picture for scene detection: each `step`-th pixel, BT.601, with no care for its beauty."""
     y, u, v = planes(frame)
+    step = max(1, min(step, min(y.shape) // 2))
     across, down = 2 * step // -(-y.shape[1] // u.shape[1]), 2 * step // -(-y.shape[0] // u.shape[0])
     y, u, v = y[::step, ::step], u[::down, ::across], v[::down, ::across]
-    height, width = min(u.shape[0], y.shape[0] // 2) // 2 * 2, min(u.shape[1], y.shape[1] // 2)
+    height, width = min(u.shape[0], y.shape[0] // 2), min(u.shape[1], y.shape[1] // 2)
+    if not height or not width:
+        return np.zeros((1, 1, 3), np.uint8)  # a line of pixels shows no scenes
     buffer = np.empty((3 * height, 2 * width), np.uint8)  # I420: Y above, then U and V
     buffer[: 2 * height] = y[: 2 * height, : 2 * width]
     chroma = buffer[2 * height :].reshape(2, height, width)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 NAMES = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink")
 BOUNDS = (8, 21, 34, 83, 98, 129, 149, 170)  # in OpenCV's hue, degrees / 2; red goes round
 GREY_SATURATION = 40  # of 255
+VIVID_SATURATION = 140
 BLACK_VALUE, WHITE_VALUE = 40, 215
 DARK_VALUE, LIGHT_VALUE = 110, 200
 STEP = 4  # each fourth pixel across and down says as much
@@ -49,14 +50,15 @@ def _names(hsv: NDArray[np.uint8]) -> list[str]:
     which = np.searchsorted(BOUNDS, hue[~grey], side="right") % len(NAMES)
     counts = np.bincount(which, minlength=len(NAMES))
     values = np.bincount(which, weights=value[~grey], minlength=len(NAMES))
-    for name, count, total in zip(NAMES, counts, values, strict=True):
+    vivid = np.bincount(which, weights=saturation[~grey], minlength=len(NAMES))
+    for name, count, light, full in zip(NAMES, counts, values, vivid, strict=True):
         if count:
-            shares[_shade(total / count, name)] = float(count / len(hsv))
+            shares[_shade(name, light / count, full / count)] = float(count / len(hsv))
     ranked = sorted(shares, key=lambda name: (-shares[name], name))
     return [name for name in ranked if shares[name] >= SHARE][:3] or ranked[:1]
 
 
-def _shade(value: float, colour: str) -> str:
+def _shade(colour: str, value: float, saturation: float) -> str:
     if value < DARK_VALUE:
         return "brown" if colour == "orange" else f"dark {colour}"
-    return f"light {colour}" if value > LIGHT_VALUE else colour
+    return f"light {colour}" if value > LIGHT_VALUE and saturation < VIVID_SATURATION else colour
