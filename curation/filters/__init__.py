@@ -148,9 +148,11 @@ def names() -> list[str]:
 
 def parse(entries: Sequence[str | Mapping[str, Any]]) -> tuple[Filter, ...]:
     """A recipe's list, each entry a name or `{name: {field: value}}`, as filters. Raises InputError."""
-    from curation.filters._discovery import build
+    from curation.filters._discovery import build, check_names
 
-    return tuple(build(entry) for entry in entries)
+    filters = tuple(build(entry) for entry in entries)
+    check_names(filters)
+    return filters
 
 
 def _origin(kind: type[Filter]) -> str:

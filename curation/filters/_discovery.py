@@ -8,7 +8,8 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -54,6 +55,13 @@ def build(entry: str | Mapping[str, Any]) -> Filter:
         raise InputError(
             f"{name}: {_first(error, kind)}", STEP, f"fix filter {name} in the recipe"
         ) from error
+
+
+def check_names(filters: Sequence[Filter]) -> None:
+    """Raise InputError if two filters share a name, for their scores would fall into one column."""
+    for name, count in Counter(rule.name() for rule in filters).items():
+        if count > 1:
+            raise InputError(f"{count} filters are named {name!r}", STEP, "keep one, or rename a file")
 
 
 def _name_and_fields(entry: Any) -> tuple[str, dict[str, Any]]:

@@ -80,6 +80,12 @@ def test_a_users_filter_survives_a_request(mine: str) -> None:
     assert ScanRequest.from_json(request.to_json()) == request
 
 
+def test_two_filters_of_one_name_are_an_error(mine: str) -> None:
+    """A rule named twice, or a user's file named like another rule, cannot share its scores."""
+    with pytest.raises(InputError, match="2 filters are named 'darkness'"):
+        filters.parse([mine, mine])
+
+
 def test_a_missing_file_is_an_error() -> None:
     """A path without a file says so."""
     with pytest.raises(InputError, match="no filter file"):

@@ -26,12 +26,16 @@ def test_grey_equals_swscale(videos: Path, name: str) -> None:
     np.testing.assert_array_equal(found, frame.to_ndarray(format="gray"))
 
 
-@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuv420p10le", "yuv444p12le"])
+@pytest.mark.parametrize(
+    "pix_fmt", ["yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuv420p10le", "yuv444p12le"]
+)
 def test_colours_are_right_in_each_format(tmp_path: Path, shots: footage.Pictures, pix_fmt: str) -> None:
     """Whatever the pixel format, the small colour picture is the source's, reduced."""
     codec, suffix = ("mjpeg", "avi") if pix_fmt == "yuvj420p" else ("ffv1", "mkv")
     options = {"q:v": "2"} if codec == "mjpeg" else {}
-    path = footage.write(tmp_path / f"a.{suffix}", shots[40:42], codec=codec, pix_fmt=pix_fmt, options=options)
+    path = footage.write(
+        tmp_path / f"a.{suffix}", shots[40:42], codec=codec, pix_fmt=pix_fmt, options=options
+    )
     found = planes.rgb(first(path), (160, 68))
     truth = cv2.resize(shots[40], (160, 68), interpolation=cv2.INTER_AREA)
     assert np.abs(found.astype(int) - truth).mean() < 4
