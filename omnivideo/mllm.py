@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
-MEDIA = -1  # stands in token ids where a projected visual token goes; the vocabulary has no such row
+from omnivideo.prompts import MEDIA
+from omnivideo.reading import Seen
 
 
 class Merge2x2(nn.Module):
@@ -69,6 +71,17 @@ class Mllm(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers ships no
         """Recompute the body's layers in the backward pass."""
         self.body.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
+    def look(self, frames: Tensor, tower: Any) -> Seen:
+        """The tower's patches [C·F, S², C] of frames [C, F, 3, H, W]; four neighbours make one place."""
+        patches = tower.features(frames.flatten(0, 1))
+        places = (-(-round(patches.shape[1] ** 0.5) // 2)) ** 2
+        weight = self.projector.layers[2].weight
+        return Seen(patches.to(weight.dtype), [[MEDIA] * places] * frames.shape[1])
+
+    def positions(self, ids: Tensor, mask: Tensor) -> None:
+        """Counted from the mask."""
+
+    @apply_forward_hook  # type: ignore[untyped-decorator]
     def embed(self, ids: Tensor, patches: Tensor | None = None) -> Tensor:
         """Token ids [B, L] -> embeddings [B, L, D]; MEDIA positions take, in order, the projected patches."""
         media = ids == MEDIA

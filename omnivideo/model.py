@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from diffusers.utils.torch_utils import get_module_execution_device
 from torch import Tensor, nn
 
 from omnivideo.build import PARTS, build_part
@@ -26,7 +27,8 @@ from omnivideo.decoder import (
     set_condition_mask,
 )
 from omnivideo.flow import wan_timestep
-from omnivideo.prompts import EDIT, GENERATE, OPENERS, PromptBatch, answer_ids, chat_ids, clean, left_padded
+from omnivideo.prompts import EDIT, GENERATE, OPENERS, answer_ids, clean
+from omnivideo.reading import Reading, read
 from omnivideo.tokens import byte_tokenizer, marker_id
 from omnivideo.vision_head import free_running, teacher_forced
 from omnivideo.vision_tower import evenly_spaced
@@ -96,9 +98,9 @@ class OmniVideoModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the transformer is."""
-        parameter: nn.Parameter = next(self.dit.parameters())
-        return parameter.device
+        """Where the transformer computes."""
+        device: torch.device = get_module_execution_device(self.dit)
+        return device
 
     # --- what the frozen encoders give
 
@@ -113,7 +115,7 @@ class OmniVideoModel(nn.Module):
             warnings.warn(f"a text of {longest} tokens is cut to the encoder's {limit}", stacklevel=2)
         batch = self.text_tokenizer(
             cleaned, padding="max_length", max_length=limit, truncation=True, return_tensors="pt"
-        ).to(self.text_encoder.device)
+        ).to(get_module_execution_device(self.text_encoder))
         states = self.text_encoder(batch.input_ids, batch.attention_mask).last_hidden_state
         mask = batch.attention_mask.bool()
         return states * mask.unsqueeze(-1).to(states.dtype), mask
@@ -161,8 +163,8 @@ class OmniVideoModel(nn.Module):
         Editing shows the MLLM source_frames [B, F, 3, H, W]; source_mask [B] tells which samples have a
         source.
         """
-        embeds, mask = self._visual_prompt(prompts, kind, source_frames, source_mask)
-        return teacher_forced(self.mllm, self.vision_head, embeds, mask, targets)
+        prompt = self.visual_prompt(prompts, kind, source_frames, source_mask)
+        return teacher_forced(self.mllm, self.vision_head, prompt, targets)
 
     def predict_visual(
         self,
@@ -173,9 +175,9 @@ class OmniVideoModel(nn.Module):
     ) -> Tensor:
         """Visual tokens [B, N, Dv] generated one after another; N defaults to what the configuration says."""
         with torch.no_grad():
-            embeds, mask = self._visual_prompt(prompts, kind, source_frames, None)
+            prompt = self.visual_prompt(prompts, kind, source_frames)
         count = num_tokens or self.config.vision_head.num_tokens(kind)
-        return free_running(self.mllm, self.vision_head, embeds, mask, count)
+        return free_running(self.mllm, self.vision_head, prompt, count)
 
     def text_logits(
         self, questions: list[str], answers: list[str], frames: Tensor | None = None
@@ -186,62 +188,45 @@ class OmniVideoModel(nn.Module):
         Only the K last positions, which hold every answer, meet the text head. An answer may be a marker such
         as `<BOV>`, which teaches the head to tell generation from understanding. frames [B, F, 3, H, W].
         """
-        rows, patches = self._question_rows(questions, frames)
         endings = [answer_ids(self.tokenizer, answer) for answer in answers]
-        batch = self._padded([row + ending for row, ending in zip(rows, endings, strict=True)])
-        hidden = self.mllm(self.mllm.embed(batch.ids, patches), batch.mask)
+        whole = self._read(questions, endings, frames)
+        hidden = self.mllm(whole.embeds, whole.mask, positions=whole.positions)
         width = max(len(ending) for ending in endings)
         logits = self.text_head(hidden[:, -width - 1 : -1])
         labels = [[-100] * (width - len(ending)) + ending for ending in endings]
         return logits, torch.tensor(labels, device=logits.device)
 
-    def question_embeds(self, questions: list[str], frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Left-padded prompt embeddings [B, L, D] and mask [B, L], ready for an answer to be written."""
-        rows, patches = self._question_rows(questions, frames)
-        batch = self._padded(rows)
-        return self.mllm.embed(batch.ids, patches), batch.mask
+    def question_prompt(self, questions: list[str], frames: Tensor | None = None) -> Reading:
+        """Questions about frames [B, F, 3, H, W], ready for answers to be written."""
+        return self._read(questions, [[]] * len(questions), frames)
 
-    def _question_rows(
-        self, questions: list[str], frames: Tensor | None
-    ) -> tuple[list[list[int]], Tensor | None]:
-        texts = [clean(question) for question in questions]
-        if frames is None:
-            return [chat_ids(self.tokenizer, text) for text in texts], None
-        shown = evenly_spaced(frames, self.config.mllm.max_frames)
-        rows = [chat_ids(self.tokenizer, text, shown.shape[1], self._media_tokens) for text in texts]
-        return rows, self._patches(shown.flatten(0, 1))
-
-    def _visual_prompt(
-        self, prompts: list[str], kind: MediaKind, frames: Tensor | None, present: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def visual_prompt(
+        self,
+        prompts: list[str],
+        kind: MediaKind,
+        frames: Tensor | None = None,
+        present: Tensor | None = None,
+    ) -> Reading:
+        """Requests that end in <BOI> or <BOV>, ready for visual tokens; samples `present` [B] show frames."""
         has = [frames is not None and (present is None or bool(present[i])) for i in range(len(prompts))]
-        shown = None if frames is None else evenly_spaced(frames, self.config.mllm.max_frames)
+        asked = [(EDIT if edits else GENERATE)[kind] for edits in has]
+        contents = [form.format(prompt=clean(prompt)) for form, prompt in zip(asked, prompts, strict=True)]
         opener = marker_id(self.tokenizer, OPENERS[kind])
-        rows = []
-        for prompt, edits in zip(prompts, has, strict=True):
-            content = (EDIT if edits else GENERATE)[kind].format(prompt=clean(prompt))
-            count = shown.shape[1] if edits and shown is not None else 0
-            rows.append([*chat_ids(self.tokenizer, content, count, self._media_tokens), opener])
-        patches = None
-        if shown is not None and any(has):
-            patches = self._patches(shown[torch.tensor(has, device=shown.device)].flatten(0, 1))
-        batch = self._padded(rows)
-        embeds = self.mllm.embed(batch.ids, patches)
-        start = self.vision_head.start[0 if kind == "image" else 1].to(embeds.dtype)
-        return embeds + F.pad(start.view(1, 1, -1), (0, 0, embeds.shape[1] - 1, 0)), batch.mask
+        prompt = self._read(contents, [[opener]] * len(prompts), frames, has)
+        start = self.vision_head.start[0 if kind == "image" else 1].to(prompt.embeds.dtype)
+        marked = prompt.embeds + F.pad(start.view(1, 1, -1), (0, 0, prompt.embeds.shape[1] - 1, 0))
+        return prompt._replace(embeds=marked)
 
-    @property
-    def _media_tokens(self) -> int:
-        vision = self.config.mllm.vision
-        return (-(-(vision.image_size // vision.patch_size) // 2)) ** 2
-
-    @torch.no_grad()
-    def _patches(self, frames: Tensor) -> Tensor:
-        features: Tensor = self.vision_tower.features(frames)
-        return features.to(self.mllm.projector.layers[2].weight.dtype)
-
-    def _padded(self, rows: list[list[int]]) -> PromptBatch:
-        return left_padded(rows, self.tokenizer.pad_token_id, self.mllm.body.embed_tokens.weight.device)
+    def _read(
+        self,
+        texts: list[str],
+        endings: list[list[int]],
+        frames: Tensor | None,
+        present: list[bool] | None = None,
+    ) -> Reading:
+        shown = None if frames is None else evenly_spaced(frames, self.config.mllm.max_frames)
+        contents = [clean(text) for text in texts]
+        return read(self.mllm, self.vision_tower, self.tokenizer, contents, endings, shown, present)
 
     # --- the adapter and the decoder
 

@@ -228,12 +228,10 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         top_p: float | None = None,
     ) -> list[str]:
         defaults = self.omni_config.generation
-        embeds, mask = self.model.question_embeds(questions, clip)
         answers = write(
             self.mllm,
             self.text_head,
-            embeds,
-            mask,
+            self.model.question_prompt(questions, clip),
             end_ids(self.tokenizer),
             banned=tuple(marker_id(self.tokenizer, marker) for marker in MARKERS),
             max_new_tokens=defaults.max_new_tokens if max_new_tokens is None else max_new_tokens,

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from omnivideo.mllm import MEDIA
+from omnivideo.errors import InputError
 from omnivideo.tokens import BOI, BOV, MARKERS, end_ids
+
+MEDIA = -1  # stands in token ids where a frame's feature goes; the vocabulary has no such row
 
 _FRAME = "<image>\n"  # VILA's spelling: one a frame, before the question
 
@@ -41,18 +43,25 @@ def clean(text: str) -> str:
     return " ".join(html.unescape(html.unescape(text)).split())
 
 
-def chat_ids(tokenizer: Any, content: str, frames: int = 0, tokens_per_frame: int = 0) -> list[int]:
-    """Token ids of one user turn up to where the assistant speaks, `frames` frames before `content`."""
-    message = [{"role": "user", "content": _FRAME * frames + content}]
-    if tokenizer.chat_template:
-        text = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
-    else:
-        text = f"{tokenizer.bos_token or ''}USER: {message[0]['content']}\nASSISTANT: "
-    first, *rest = text.split("<image>", frames)
+def chat_ids(tokenizer: Any, content: str, frame_ids: Sequence[Sequence[int]] = ()) -> list[int]:
+    """Token ids of one user turn up to where the assistant speaks, the frames' ids before `content`."""
+    text = _turn(tokenizer, _FRAME * len(frame_ids) + content)
+    first, *rest = text.split("<image>", len(frame_ids))
     ids = _plain(tokenizer, first)
-    for piece in rest:
-        ids += [MEDIA] * tokens_per_frame + _plain(tokenizer, piece)
+    for frame, piece in zip(frame_ids, rest, strict=True):
+        ids += [*frame, *_plain(tokenizer, piece)]
     return ids
+
+
+def _turn(tokenizer: Any, content: str) -> str:
+    if not tokenizer.chat_template:
+        return f"{tokenizer.bos_token or ''}USER: {content}\nASSISTANT: "
+    for form in (content, [{"type": "text", "text": content}]):  # templates know either or both
+        message = [{"role": "user", "content": form}]
+        text: str = tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        if content.strip() in text:
+            return text
+    raise InputError("the chat template drops what the user says", "prompt", "Give the tokenizer another")
 
 
 def _plain(tokenizer: Any, text: str) -> list[int]:

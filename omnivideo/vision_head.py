@@ -14,7 +14,7 @@ from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from omnivideo.mllm import Mllm
+from omnivideo.reading import LanguageModel, Reading
 from omnivideo.stepping import begin
 
 
@@ -63,29 +63,25 @@ class VisionHead(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers sh
         return shifted
 
 
-def teacher_forced(mllm: Mllm, head: VisionHead, prompt: Tensor, mask: Tensor, targets: Tensor) -> Tensor:
-    """Predict every target [B, N, Dv] from prompt embeddings [B, L, D] and the targets before it, in one
-    pass.
-
-    The prompt is left-padded (mask [B, L]) and ends with its marker.
+def teacher_forced(mllm: LanguageModel, head: VisionHead, prompt: Reading, targets: Tensor) -> Tensor:
+    """Predict every target [B, N, Dv] from a prompt, which ends with its marker, and the targets before it,
+    in one pass.
     """
-    inputs = head.inputs(targets).to(prompt.dtype)
-    embeds = torch.cat([prompt, inputs], dim=1)
-    full = torch.cat([mask, mask.new_ones(inputs.shape[:2])], dim=1)
-    hidden = mllm(embeds, full)
+    whole = prompt.followed_by(head.inputs(targets).to(prompt.embeds.dtype))
+    hidden = mllm(whole.embeds, whole.mask, positions=whole.positions)
     predicted: Tensor = head(hidden[:, -targets.shape[1] :])
     return predicted
 
 
 @torch.no_grad()
-def free_running(mllm: Mllm, head: VisionHead, prompt: Tensor, mask: Tensor, num_tokens: int) -> Tensor:
+def free_running(mllm: LanguageModel, head: VisionHead, prompt: Reading, num_tokens: int) -> Tensor:
     """Generate [B, num_tokens, Dv], each token from those generated before it."""
     if head.mode == "query":
-        shape = (len(prompt), num_tokens, head.config.vision_size)
-        return teacher_forced(mllm, head, prompt, mask, prompt.new_empty(shape))
-    hidden, step = begin(mllm, prompt, mask, num_tokens)
+        shape = (len(prompt.embeds), num_tokens, head.config.vision_size)
+        return teacher_forced(mllm, head, prompt, prompt.embeds.new_empty(shape))
+    hidden, step = begin(mllm, prompt, num_tokens)
     tokens = [head(hidden)]
     while len(tokens) < num_tokens:
-        hidden = step(head.connector(tokens[-1]).to(prompt.dtype))
+        hidden = step(head.connector(tokens[-1]).to(prompt.embeds.dtype))
         tokens.append(head(hidden))
     return torch.cat(tokens, dim=1)

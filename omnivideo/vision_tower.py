@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
@@ -18,18 +19,25 @@ from transformers import SiglipVisionConfig, SiglipVisionModel
 class VisionTower(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers ships no types
     """`understanding` feeds the MLLM's projector, `target` gives the E of Eq. 1.
 
-    Both configurations are dicts of SiglipVisionConfig; frames are [M, 3, H, W] in [-1, 1] at any size.
+    Both configurations are dicts of SiglipVisionConfig; frames are [M, 3, H, W] in [-1, 1] at any size. A
+    language model that has a tower of its own leaves `understanding` out.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
-        self, understanding_config: dict[str, Any], target_config: dict[str, Any], select_layer: int = -2
+        self,
+        understanding_config: dict[str, Any] | None,
+        target_config: dict[str, Any],
+        select_layer: int = -2,
     ) -> None:
         super().__init__()
-        self.understanding = _tower(understanding_config)
+        self.understanding: Any = None
+        if understanding_config is not None:
+            self.understanding = _tower(understanding_config)
         self.target = _tower(target_config)
         self.select_layer = select_layer
 
+    @apply_forward_hook  # type: ignore[untyped-decorator]
     def features(self, frames: Tensor) -> Tensor:
         """[M, 3, H, W] -> [M, patches, hidden] of the understanding tower's selected layer, as VILA reads
         it.
@@ -38,6 +46,7 @@ class VisionTower(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers s
         selected: Tensor = out.hidden_states[self.select_layer]
         return selected
 
+    @apply_forward_hook  # type: ignore[untyped-decorator]
     def targets(self, frames: Tensor, tokens_per_frame: int) -> Tensor:
         """[M, 3, H, W] -> [M, tokens_per_frame, hidden]: SigLIP2's last state, its grid average-pooled."""
         states = self.target(_resized(frames, self.target)).last_hidden_state

@@ -5,16 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from omnivideo.mllm import Mllm, TextHead
+from omnivideo.mllm import TextHead
+from omnivideo.reading import LanguageModel, Reading
 from omnivideo.stepping import begin
 
 
 @torch.no_grad()
 def write(
-    mllm: Mllm,
+    mllm: LanguageModel,
     head: TextHead,
-    embeds: Tensor,
-    mask: Tensor,
+    prompt: Reading,
     stop_ids: tuple[int, ...],
     *,
     banned: tuple[int, ...] = (),
@@ -23,12 +23,12 @@ def write(
     top_p: float,
     generator: torch.Generator | None = None,
 ) -> list[list[int]]:
-    """Continue left-padded prompts [B, L, D] until one of `stop_ids`; returns each answer's ids without it.
+    """Continue prompts until one of `stop_ids`; returns each answer's ids without it.
 
     temperature 0 takes the likeliest token. `banned` ids are never written.
     """
-    hidden, step = begin(mllm, embeds, mask, max_new_tokens)
-    alive = [True] * len(embeds)
+    hidden, step = begin(mllm, prompt, max_new_tokens)
+    alive = [True] * len(prompt.embeds)
     answers: list[list[int]] = [[] for _ in alive]
     for _ in range(max_new_tokens):
         logits = head(hidden)[:, 0].float()

@@ -113,7 +113,7 @@ def test_text_logits_predict_the_next_token(model: OmniVideoModel) -> None:
     """The logits beside a label are those of the prompt followed by the labels before it."""
     with torch.no_grad():
         logits, labels = model.text_logits(["why?"], ["so"])
-        embeds, mask = model.question_embeds(["why?"])
+        embeds, mask, _ = model.question_prompt(["why?"])
         after = torch.cat([embeds, model.mllm.embed(labels[:, :1])], dim=1)
         full = model.text_head(model.mllm(after, torch.cat([mask, mask[:, :1]], dim=1)))
     torch.testing.assert_close(logits[:, :2], full[:, -2:], atol=1e-5, rtol=1e-4)

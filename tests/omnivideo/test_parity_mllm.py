@@ -68,7 +68,7 @@ def test_vila_from_its_parts(model: OmniVideoModel, clip: Tensor) -> None:
     tower = model.vision_tower.understanding.state_dict()
     patches = _siglip_layers(tower, pixels.clamp(-1, 1), config, config.num_hidden_layers - 1)
     frames = _project(model.mllm.projector.state_dict(), patches)
-    ids = torch.tensor(chat_ids(model.tokenizer, "what is it?", 2, frames.shape[1]))
+    ids = torch.tensor(chat_ids(model.tokenizer, "what is it?", [[MEDIA] * frames.shape[1]] * 2))
     answer = torch.tensor(model.tokenizer("a cat", add_special_tokens=False).input_ids)
     llama = _llama(model)
     embeds = llama.model.embed_tokens(torch.cat([ids, answer]).clamp(min=0))

@@ -5,6 +5,7 @@ import torch
 from transformers import DynamicCache
 
 from omnivideo.model import OmniVideoModel
+from omnivideo.reading import Reading
 from omnivideo.stepping import FixedSteps, GrowingSteps, Step, begin
 
 
@@ -20,9 +21,10 @@ def test_steps_equal_reading_it_all_at_once(model: OmniVideoModel, fixed: bool) 
     embeds, mask = _sequence()
     cache = DynamicCache()
     model.mllm(embeds[:, :5], mask[:, :5], cache)
-    step: Step = GrowingSteps(model.mllm, cache, mask[:, :5])
+    prompt = Reading(embeds[:, :5], mask[:, :5])
+    step: Step = GrowingSteps(model.mllm, cache, prompt)
     if fixed:
-        step = FixedSteps(model.mllm, cache, mask[:, :5], 7, embeds.dtype)
+        step = FixedSteps(model.mllm, cache, prompt, 7)
     states = [step(embeds[:, i : i + 1]) for i in range(5, 12)]
     whole = model.mllm(embeds, mask)[:, 5:]
     torch.testing.assert_close(torch.cat(states, dim=1), whole, atol=1e-5, rtol=1e-4)
@@ -34,7 +36,7 @@ def test_rewound_steps_start_again(model: OmniVideoModel) -> None:
     embeds, mask = _sequence()
     cache = DynamicCache()
     model.mllm(embeds[:, :9], mask[:, :9], cache)
-    steps = FixedSteps(model.mllm, cache, mask[:, :9], 3, embeds.dtype)
+    steps = FixedSteps(model.mllm, cache, Reading(embeds[:, :9], mask[:, :9]), 3)
     first = steps(embeds[:, 9:10]).clone()
     steps(embeds[:, 10:11])
     steps.rewind()
@@ -45,5 +47,5 @@ def test_rewound_steps_start_again(model: OmniVideoModel) -> None:
 def test_the_prompts_last_state_comes_first(model: OmniVideoModel) -> None:
     """Beginning gives the hidden state at the prompt's end."""
     embeds, mask = _sequence()
-    hidden, _ = begin(model.mllm, embeds, mask, 1)
+    hidden, _ = begin(model.mllm, Reading(embeds, mask), 1)
     torch.testing.assert_close(hidden, model.mllm(embeds, mask)[:, -1:])

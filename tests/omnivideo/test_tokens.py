@@ -32,7 +32,7 @@ def test_users_cannot_write_markers() -> None:
 
 def test_frames_come_before_the_question() -> None:
     """A prompt with two frames holds their places in order, before the question's first token."""
-    ids = chat_ids(TOKENIZER, "why?", frames=2, tokens_per_frame=3)
+    ids = chat_ids(TOKENIZER, "why?", [[MEDIA] * 3] * 2)
     media = [i for i, token in enumerate(ids) if token == MEDIA]
     assert len(media) == 6
     assert TOKENIZER.decode(ids[media[-1] + 1 :]).strip().startswith("why?")
@@ -40,7 +40,7 @@ def test_frames_come_before_the_question() -> None:
 
 def test_an_image_tag_in_the_question_is_text() -> None:
     """Only the program's own frame tags become frames."""
-    assert chat_ids(TOKENIZER, "an <image> tag", 1, 3).count(MEDIA) == 3
+    assert chat_ids(TOKENIZER, "an <image> tag", [[MEDIA] * 3]).count(MEDIA) == 3
     assert chat_ids(TOKENIZER, "an <image> tag").count(MEDIA) == 0
 
 

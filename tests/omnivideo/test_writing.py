@@ -22,11 +22,11 @@ def test_temperature_zero_is_greedy() -> None:
 def test_writing_with_a_cache_equals_reading_again(model: OmniVideoModel) -> None:
     """Greedy answers of a padded batch are those of recomputing the whole sequence at each step."""
     questions = ["why?", "what is the colour of it?"]
-    embeds, mask = model.question_embeds(questions)
+    prompt = model.question_prompt(questions)
     options = {"max_new_tokens": 6, "temperature": 0.0, "top_p": 1.0}
-    answers = write(model.mllm, model.text_head, embeds, mask, (-5,), **options)  # type: ignore[arg-type]
+    answers = write(model.mllm, model.text_head, prompt, (-5,), **options)  # type: ignore[arg-type]
     for row, answer in enumerate(answers):
-        alone, alone_mask = model.question_embeds(questions[row : row + 1])
+        alone, alone_mask, _ = model.question_prompt(questions[row : row + 1])
         for token in answer:
             with torch.no_grad():
                 expected = model.text_head(model.mllm(alone, alone_mask)[:, -1:]).argmax()
@@ -37,9 +37,9 @@ def test_writing_with_a_cache_equals_reading_again(model: OmniVideoModel) -> Non
 
 def test_writing_stops_and_obeys_bans(model: OmniVideoModel) -> None:
     """An answer ends before a stop token, and banned tokens never appear."""
-    embeds, mask = model.question_embeds(["why?"])
+    prompt = model.question_prompt(["why?"])
     greedy = {"max_new_tokens": 4, "temperature": 0.0, "top_p": 1.0}
-    first = write(model.mllm, model.text_head, embeds, mask, (-5,), **greedy)[0]  # type: ignore[arg-type]
-    assert write(model.mllm, model.text_head, embeds, mask, (first[0],), **greedy) == [[]]  # type: ignore[arg-type]
-    banned = write(model.mllm, model.text_head, embeds, mask, (-5,), banned=(first[0],), **greedy)[0]  # type: ignore[arg-type]
+    first = write(model.mllm, model.text_head, prompt, (-5,), **greedy)[0]  # type: ignore[arg-type]
+    assert write(model.mllm, model.text_head, prompt, (first[0],), **greedy) == [[]]  # type: ignore[arg-type]
+    banned = write(model.mllm, model.text_head, prompt, (-5,), banned=(first[0],), **greedy)[0]  # type: ignore[arg-type]
     assert first[0] not in banned
