@@ -7,7 +7,8 @@ from typing import Any
 
 from curation.audit.rows import Rows, text
 from curation.audit.snapshot import Snapshot
-from curation.audit.thresholds import Rule, any_of
+from curation.audit.thresholds import any_of, fails
+from curation.thresholds import Rule
 
 VERDICTS = ("kept", "rejected", "duplicate", "error")
 
@@ -101,7 +102,7 @@ def checks(
     commit: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     """What must hold of any dataset, each with a count of the rows that break it (None: cannot be told)."""
-    fails = any_of(rule.fails() for rule in rules)
+    failing = any_of(map(fails, rules))
     verdicts = ", ".join(text(verdict) for verdict in VERDICTS)
     told = [
         ("Every row has one of the four verdicts", f"verdict IS NULL OR verdict NOT IN ({verdicts})"),
@@ -113,7 +114,7 @@ def checks(
             "Every error says what happened",
             "verdict = 'error' AND coalesce(trim(detail), '') = '' AND coalesce(reason, '') = ''",
         ),
-        ("No kept clip lies beyond a threshold of the recipe", f"verdict = 'kept' AND {fails}"),
+        ("No kept clip lies beyond a threshold of the recipe", f"verdict = 'kept' AND {failing}"),
         (
             "Every kept row has words to train on",
             "verdict = 'kept' AND task IN ('text_to_image', 'text_to_video', 'image_edit', 'video_edit') "

@@ -8,7 +8,8 @@ from typing import Any
 from curation.audit.funnel import share
 from curation.audit.histogram import histogram
 from curation.audit.rows import Figure, Rows, score, text
-from curation.audit.thresholds import IS_IMAGE, Rule, Threshold, any_of, owned
+from curation.audit.thresholds import IS_IMAGE, any_of, beyond, fails
+from curation.thresholds import Rule, Threshold, owned
 
 DEDUP = "dedup"
 JUDGED = "verdict IN ('kept', 'rejected', 'duplicate')"
@@ -94,21 +95,21 @@ def _histogram(
 def _moved(rows: Rows, threshold: Threshold, recipe: Sequence[Rule], complete: bool) -> dict[str, Any]:
     """How many clips stay if this threshold alone moves by a tenth, before deduplication."""
     others = [
-        other.fails()
+        beyond(other)
         for rule in recipe
         for other in rule.thresholds
         if (other.filter, other.field) != (threshold.filter, threshold.field)
     ]
     values = [_tenth(threshold.value, move) for move in _MOVES]
     counts = ", ".join(
-        f"""count(*) FILTER (verdict = 'kept' AND NOT {threshold.fails(value)})
-        + count(*) FILTER (verdict = 'rejected' AND {threshold.fails()} AND NOT {threshold.fails(value)}
+        f"""count(*) FILTER (verdict = 'kept' AND NOT {beyond(threshold, value)})
+        + count(*) FILTER (verdict = 'rejected' AND {beyond(threshold)} AND NOT {beyond(threshold, value)}
         AND NOT {any_of(others)}) AS "{label}\""""
         for value, label in zip(values, ("lower", "higher"), strict=True)
     )
     figure = rows.ask(f"""
         SELECT count(*) FILTER (verdict = 'kept') AS kept,
-        count(*) FILTER ({threshold.fails()}) AS beyond,
+        count(*) FILTER ({beyond(threshold)}) AS beyond,
         count({score(threshold.score)}) AS measured,
         count(*) FILTER (verdict = 'rejected' AND "filter" = {text(threshold.filter)}
         AND reason = {text(threshold.reason)}) AS rejected,
@@ -171,19 +172,19 @@ def overlap(rows: Rows, recipe: Sequence[Rule]) -> dict[str, Any]:
 
 
 def _overlap_figure(rows: Rows, judging: Sequence[Rule]) -> Figure:
-    fails = {rule.name: f"fails_{place}" for place, rule in enumerate(judging)}
-    columns = ",\n".join(f"{rule.fails()} AS {fails[rule.name]}" for rule in judging)
+    flags = {rule.name: f"fails_{place}" for place, rule in enumerate(judging)}
+    columns = ",\n".join(f"{fails(rule)} AS {flags[rule.name]}" for rule in judging)
     stored = " AND ".join(_scored(rows, rule, judging) for rule in judging)
     any_score = any_of(
         f"{score(field)} IS NOT NULL" for rule in judging for field in _own(rows, rule, judging)
     )
     count = "count(*) FILTER (scored AND {})"
-    counts = [f'{count.format(fails[rule.name])} AS "{rule.name} rejects"' for rule in judging]
+    counts = [f'{count.format(flags[rule.name])} AS "{rule.name} rejects"' for rule in judging]
     for rule in judging:
-        others = any_of(fails[other.name] for other in judging if other is not rule)
-        counts.append(f'{count.format(f"{fails[rule.name]} AND NOT {others}")} AS "only {rule.name}"')
+        others = any_of(flags[other.name] for other in judging if other is not rule)
+        counts.append(f'{count.format(f"{flags[rule.name]} AND NOT {others}")} AS "only {rule.name}"')
     counts += [
-        f'{count.format(f"{fails[one.name]} AND {fails[two.name]}")} AS "{one.name} and {two.name}"'
+        f'{count.format(f"{flags[one.name]} AND {flags[two.name]}")} AS "{one.name} and {two.name}"'
         for one, two in _pairs(judging)
     ]
     listed = ",\n".join(counts)

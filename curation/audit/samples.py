@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from curation.audit.rows import Figure, Rows, score, text
-from curation.audit.thresholds import Rule, Threshold
+from curation.audit.thresholds import beyond
+from curation.thresholds import Rule, Threshold
 
 FIELDS = (
     "sample_id, task, source, left(uri, 1000) AS uri, licence, start_s, end_s, width, height, fps, "
@@ -79,11 +80,11 @@ def _near(rows: Rows, threshold: Threshold) -> dict[str, Any]:
     distance = f"abs({score(threshold.score)} - ({threshold.value!r}))"
     just_out = rows.ask(f"""
         SELECT {FIELDS} FROM rows WHERE verdict = 'rejected' AND "filter" = {text(threshold.filter)}
-        AND {threshold.fails()} ORDER BY {distance}, sample_id LIMIT 4
+        AND {beyond(threshold)} ORDER BY {distance}, sample_id LIMIT 4
     """)
     just_in = rows.ask(f"""
         SELECT {FIELDS} FROM rows WHERE verdict = 'kept' AND {score(threshold.score)} IS NOT NULL
-        AND NOT {threshold.fails()} ORDER BY {distance}, sample_id LIMIT 4
+        AND NOT {beyond(threshold)} ORDER BY {distance}, sample_id LIMIT 4
     """)
     return {
         "filter": threshold.filter,
