@@ -1,0 +1,33 @@
+"""Commands about one version of a dataset, as a user reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.curation.published_rows import a_row, publish_rows
+from tests.pipelines.in_process import ask, refused, say
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> str:
+    """A kept clip and one that is rejected because it hardly moves."""
+    sha = {"recipe_sha256": "r" * 64, "run_id": "one"}
+    place = {"start_s": 0.0, "end_s": 4.0, "width": 640, "height": 360, "num_frames": 100}
+    fast = a_row("a", 1, motion_mean_flow=2.0, motion_flow_px=9.0)
+    slow = a_row("b", 1, "rejected", motion_mean_flow=0.02, motion_flow_px=0.1) | {"reason": "static"}
+    rows = [row | sha | place | {"task": "text_to_video"} for row in (fast, slow)]
+    names = ["motion_mean_flow", "motion_flow_px"]
+    publish_rows(str(tmp_path), rows, names, recipe={"filters": ["motion"]}, **sha)
+    return str(tmp_path)
+
+
+def test_explain_shows_scores_beside_thresholds(dataset: str) -> None:
+    """Verdict, reason, each score with its bound, and the lineage."""
+    text = say("explain", dataset, "b.mp4")
+    assert "REJECTED by motion: static" in text
+    assert "motion.min_flow                        0.02 >= 0.1      FAILS" in text
+    assert "run one, recipe rrrrrrrrrrrr, version 0" in text
+    assert ask("explain", dataset, "a-1")["clips"][0]["verdict"] == "kept"
+    assert "did you mean b.mp4" in refused("explain", dataset, "bb.mp4")
