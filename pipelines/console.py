@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+import typer
+
 from curation.errors import InputError as CurationInputError
 from omnivideo.errors import InputError as ModelInputError
 from pipelines.home import new_log
@@ -75,6 +77,8 @@ def reports_errors(command: Callable[..., Any]) -> Callable[..., None]:
             command(*args, **kwargs)
         except (CurationInputError, TrainingInputError, ModelInputError) as error:
             _end(f"{error.what} (while {error.step}). {error.next_step}", EXIT_BAD_INPUT)
+        except (typer.Exit, typer.Abort):
+            raise
         except KeyboardInterrupt:
             _end("stopped; what is finished is kept: run the same command again to go on", EXIT_STOPPED)
         except Exception as error:  # noqa: BLE001 - the last line of defence: a line for people, the rest to a log
@@ -92,7 +96,5 @@ def _failure(error: Exception) -> str:
 
 
 def _end(message: str, code: int) -> None:
-    import typer
-
     sys.stderr.write(f"omnivideo: {message}\n")
     raise typer.Exit(code)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from training.config import TrainRequest
 from training.errors import InputError
 from training.events import emit
-from training.run import Run
+from training.run import Run, check_output
 from training.stages import STAGES, wanted
 
 
@@ -35,6 +35,7 @@ def run(request: TrainRequest) -> dict[str, Any]:
 
     Raises InputError, before any worker starts, for what dataset, recipe and run folder show to be wrong.
     """
+    check_output(request.out)
     folder = Run(Path(request.out).resolve())
     request = _pinned(folder, request)
     if any(folder.record(stage) is None for stage in wanted(request.only_stage)):
@@ -89,7 +90,7 @@ def _train(folder: Run, request: TrainRequest) -> None:
     from training.launch import launch
 
     if not ray.is_initialized():
-        # Ray Train's own helpers look for "the latest cluster of this machine"; theirs is the one of this job.
+        # Ray Train's helpers look for the machine's latest cluster; theirs is the one of this job.
         here = {name: os.environ[name] for name in ("RAY_ADDRESS",) if name in os.environ}
         ray.init(address="auto", runtime_env={"env_vars": here})
     folder.failure.unlink(missing_ok=True)

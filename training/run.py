@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from training.atomic import write_json
+from training.errors import InputError
 from training.stages import PHASES, STAGES, StageName
 
 PHASE_ORDER = {phase.name: number for number, phase in enumerate(PHASES)}
+
+
+def check_output(folder: str) -> None:
+    """Raise InputError unless `folder` is there, or can be made, and takes files."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        what = f"{folder} cannot be written: {error.strerror}"
+        raise InputError(what, "opening the run's folder", "choose another --out") from error
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from curation.errors import InputError
 from pipelines.commands.options import Json, Recipe, Set, Sources
 
 if TYPE_CHECKING:
@@ -39,14 +40,15 @@ def curate(
     json: Json = False,
 ) -> None:
     """Turn media into a new dataset version and print the funnel. Goes on where a killed run stopped."""
+    from pipelines import preflight, requests
     from pipelines import recipe as recipes
-    from pipelines import requests
     from pipelines.console import terminal
 
     loaded = recipes.load(recipe, set_, source)
     where = out or f"runs/{Path(recipe).stem}/dataset"
     run_id = requests.new_run_id()
     request = requests.curate(loaded, where, run_id, limit, fresh, score_all)
+    preflight.curate(request)
     with terminal("curate", as_json=json) as term:
         result = _run(term, loaded, lambda flows: flows.curate(request, run_id, loaded.cluster.address))
         _show_curated(term, result)
@@ -66,15 +68,16 @@ def train(
     json: Json = False,
 ) -> None:
     """Train the three stages on a dataset. Goes on from the last checkpoint of a run that stopped."""
+    from pipelines import preflight, requests
     from pipelines import recipe as recipes
-    from pipelines import requests
     from pipelines.console import terminal
 
     if stage is not None and stage not in STAGES:
-        raise typer.BadParameter(f"{stage!r} is not one of {', '.join(STAGES)}", param_hint="--stage")
+        raise InputError(f"there is no stage {stage}", "reading --stage", f"choose from {', '.join(STAGES)}")
     loaded = recipes.load(recipe, set_, source)
     run_id = requests.new_run_id()
     request = requests.train(loaded, data, out, run_id, version, stage)
+    preflight.train(request)
     with terminal("train", as_json=json) as term:
         result = _run(term, loaded, lambda flows: flows.train(request, run_id, loaded.cluster.address))
         _show_trained(term, result)
@@ -95,8 +98,8 @@ def retrain(
     json: Json = False,
 ) -> None:
     """Curate, audit, train the three stages, export, and generate one clip. Goes on where it stopped."""
+    from pipelines import preflight, requests
     from pipelines import recipe as recipes
-    from pipelines import requests
     from pipelines.console import terminal
 
     loaded = recipes.load(recipe, set_, source)
@@ -104,6 +107,7 @@ def retrain(
     run_id = requests.new_run_id()
     curating = requests.curate(loaded, f"{where}/dataset", run_id, limit)
     training = requests.train(loaded, f"{where}/dataset", f"{where}/train", run_id)
+    preflight.curate(curating)
     arguments = (curating, training, run_id, where, prompt, loaded.cluster.address)
     with terminal("retrain", as_json=json) as term:
         result = _run(term, loaded, lambda flows: flows.retrain(*arguments))
@@ -124,8 +128,10 @@ def _run(
     from pipelines.progress import Progress
 
     term.print(f"starting Prefect and Ray; what they print goes to {term.log}")
-    from pipelines import jobs
+    from pipelines import jobs, leftovers
 
+    leftovers.sweep()
+    leftovers.own_servers()
     jobs.warm(recipe.cluster.address)
     from pipelines import flows
 

@@ -1,0 +1,25 @@
+"""What is certain to fail is said before Prefect and Ray are started: those take twenty seconds to say it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def curate(request: dict[str, Any]) -> None:
+    """Raise InputError if the sources hold no files or the dataset cannot be written."""
+    from curation.config import CurateRequest
+    from curation.publish import check_output
+    from curation.sources import list_items
+
+    asked = CurateRequest.model_validate(request)
+    list_items(asked.sources, asked.out, asked.limit)
+    check_output(asked.out)
+
+
+def train(request: dict[str, Any]) -> None:
+    """Raise InputError if the dataset's version is not there or the run's folder cannot be written."""
+    from curation.dataset import open_dataset
+    from training.run import check_output
+
+    open_dataset(request["data"], request["version"])
+    check_output(request["out"])
