@@ -5,7 +5,6 @@ A diffusers pipeline: `from_pretrained` and `save_pretrained` read and write one
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +18,18 @@ from torch import Tensor
 from transformers import UMT5EncoderModel
 
 from omnivideo.adapter import Adapter
+from omnivideo.answering import answer
 from omnivideo.build import LATENT_CHANNELS, PARTS
 from omnivideo.config import MediaKind, OmniVideoConfig
 from omnivideo.errors import InputError
+from omnivideo.folders import check_folder
 from omnivideo.frames import Media, as_clip, to_uint8
 from omnivideo.mllm import Mllm, TextHead
 from omnivideo.model import OmniVideoModel
-from omnivideo.prompts import REWRITE
+from omnivideo.prompts import REWRITE, clean
 from omnivideo.sampling import OnStep, Sampling, denoise, settle
-from omnivideo.tokens import MARKERS, end_ids, marker_id
 from omnivideo.vision_head import VisionHead
 from omnivideo.vision_tower import VisionTower
-from omnivideo.writing import write
 
 Generators = torch.Generator | list[torch.Generator] | None
 StepCallback = Callable[["OmniVideoPipeline", int, Tensor, dict[str, Any]], dict[str, Any] | None]
@@ -46,7 +45,14 @@ class OmniVideoOutput(BaseOutput):  # type: ignore[misc]  # diffusers ships no t
 
 
 class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers ships no types
-    """The eight parts, two tokenizers and a scheduler; `architecture` is the OmniVideoConfig as a dict."""
+    """The eight parts, two tokenizers and a scheduler; `architecture` is the OmniVideoConfig as a dict.
+
+    `enable_model_cpu_offload()` keeps one of the large parts on the GPU at a time; `vae.enable_tiling()`
+    decodes frame tiles one after another. Both trade time for memory.
+    """
+
+    model_cpu_offload_seq = "vision_tower->mllm->text_encoder->dit->vae"
+    _exclude_from_cpu_offload = ("vision_head", "text_head", "adapter")  # small, and asked at every step
 
     def __init__(
         self,
@@ -97,7 +103,7 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
 
         Raises InputError for a local folder that holds something else.
         """
-        _refuse_other_folders(Path(folder))
+        check_folder(Path(folder), PARTS)
         dtype = options.pop("dtype", options.pop("torch_dtype", None))
         if isinstance(dtype, torch.dtype):
             dtype = {"default": dtype, "vae": torch.float32}
@@ -141,6 +147,7 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         generator: Generators = None,
         latents: Tensor | None = None,
         callback_on_step_end: StepCallback | None = None,
+        branch_group: Any = None,
         output_type: str = "np",
     ) -> OmniVideoOutput:
         """Generate an image (`num_frames=1`) or a video from each prompt, or edit `source` as each prompt
@@ -151,10 +158,11 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         videos), an edit's frame count from its source. guidance_scale g mixes uncond + g·(cond − uncond),
         with the universal negative prompt in place of the null condition; at 1 that branch is skipped. With
         `think` the MLLM rewrites the prompt first; text and visual tokens both follow the rewrite, which the
-        output holds. output_type: "np" for uint8 [B, T, H, W, 3], "pt" for [B, 3, T, H, W] in [-1, 1],
-        "latent". Raises InputError for sizes that do not fit.
+        output holds. branch_group: two torch.distributed ranks that call this alike, with generators seeded
+        alike, and share the work of the two branches. output_type: "np" for uint8 [B, T, H, W, 3], "pt" for
+        [B, 3, T, H, W] in [-1, 1], "latent". Raises InputError for sizes that do not fit and empty prompts.
         """
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        prompts = _worded(prompt, "generate")
         clip = None if source is None else as_clip(source)
         settings = settle(
             self.omni_config,
@@ -177,8 +185,9 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         noise = self._noise(len(prompts), settings, generator) if latents is None else latents
         noise = noise.to(self._execution_device)
         on_step = None if callback_on_step_end is None else self._adapted(callback_on_step_end)
-        result = denoise(model, noise, condition, settings, on_step, self.progress_bar)
+        result = denoise(model, noise, condition, settings, on_step, self.progress_bar, branch_group)
         frames = result if output_type == "latent" else model.decode_latents(result)
+        self.maybe_free_model_hooks()
         rate = defaults.fps if fps is None else fps
         return OmniVideoOutput(to_uint8(frames) if output_type == "np" else frames, prompts, rate)
 
@@ -197,7 +206,10 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         0.2).
         """
         clip = None if media is None else as_clip(media).transpose(1, 2).to(self._execution_device)
-        return self._write([question], clip, generator, max_new_tokens, temperature, top_p)[0]
+        questions = _worded(question, "ask")
+        answers = answer(self.model, questions, clip, generator, max_new_tokens, temperature, top_p)
+        self.maybe_free_model_hooks()
+        return answers[0]
 
     @torch.no_grad()
     def rewrite(
@@ -215,31 +227,8 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         medium = "an image" if kind == "image" else "a video"
         asked = [REWRITE.format(medium=medium, prompt=prompt) for prompt in prompts]
         first = generator[0] if isinstance(generator, list) else generator
-        written = self._write(asked, None if clips is None else clips.transpose(1, 2), first)
+        written = answer(self.model, asked, None if clips is None else clips.transpose(1, 2), first)
         return [new.strip() or old for new, old in zip(written, prompts, strict=True)]
-
-    def _write(
-        self,
-        questions: list[str],
-        clip: Tensor | None,
-        generator: torch.Generator | None,
-        max_new_tokens: int | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-    ) -> list[str]:
-        defaults = self.omni_config.generation
-        answers = write(
-            self.mllm,
-            self.text_head,
-            self.model.question_prompt(questions, clip),
-            end_ids(self.tokenizer),
-            banned=tuple(marker_id(self.tokenizer, marker) for marker in MARKERS),
-            max_new_tokens=defaults.max_new_tokens if max_new_tokens is None else max_new_tokens,
-            temperature=defaults.temperature if temperature is None else temperature,
-            top_p=defaults.top_p if top_p is None else top_p,
-            generator=generator,
-        )
-        return [_printable(self.tokenizer.decode(answer, skip_special_tokens=True)) for answer in answers]
 
     def _conditions(
         self,
@@ -276,16 +265,8 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         return on_step
 
 
-def _printable(text: str) -> str:
-    """Without control characters: what a model wrote may end in a terminal."""
-    return "".join(character for character in text if character.isprintable() or character in "\n\t")
-
-
-def _refuse_other_folders(folder: Path) -> None:
-    if not folder.exists():
-        return  # a hub id
-    index = folder / "model_index.json"
-    found = json.loads(index.read_text(encoding="utf-8")).get("_class_name") if index.is_file() else None
-    if found != "OmniVideoPipeline":
-        what = f"{folder} holds {f'a {found}' if found else 'no model_index.json'}"
-        raise InputError(what, "load the model", "Give a folder written by save_pretrained")
+def _worded(prompt: str | list[str], step: str) -> list[str]:
+    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+    if not prompts or not all(clean(text) for text in prompts):
+        raise InputError("the prompt is empty", step, "Say what you want in words")
+    return prompts

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from omnivideo.config import MediaKind, OmniVideoConfig
 from omnivideo.errors import InputError
+from omnivideo.guidance import guided_flow
 from omnivideo.model import OmniVideoModel
 
 OnStep = Callable[[int, Tensor, Tensor], Tensor]
@@ -79,11 +80,6 @@ def _or(given: float | None, default: float) -> float:
     return default if given is None else given
 
 
-def guided(negative: Tensor, positive: Tensor, scale: float) -> Tensor:
-    """Classifier-free guidance: negative + scale · (positive − negative); 1 gives the positive branch."""
-    return negative + scale * (positive - negative)
-
-
 def denoise(
     model: OmniVideoModel,
     latents: Tensor,
@@ -91,24 +87,21 @@ def denoise(
     settings: Sampling,
     on_step: OnStep | None = None,
     progress: Callable[[Iterable[Any]], Iterable[Any]] = iter,
+    group: Any = None,
 ) -> Tensor:
     """Integrate noise [B, z, t, h, w] to normalised latents under a condition (c, mask) of B or 2B rows.
 
-    With 2B rows the first half is the negative branch; both go through the transformer in one batch.
-    `on_step` gets (step, timestep, latents) and returns the latents to go on with.
+    With 2B rows the first half is the negative branch; `group` as in `guided_flow`. `on_step` gets (step,
+    timestep, latents) and returns the latents to go on with.
     """
     c, mask = condition
-    everywhere = bool(mask.all())  # asked once: a mask slows attention, and asking waits for the device
+    # Asked once: a mask slows attention, and asking waits for the device.
+    seen = (c, None if bool(mask.all()) else mask)
     # A scheduler of its own: UniPC keeps the history of its last run.
     scheduler = UniPCMultistepScheduler.from_config(model.scheduler.config, flow_shift=settings.flow_shift)
     scheduler.set_timesteps(settings.steps, device=latents.device)
-    copies = len(c) // len(latents)
     for step, timestep in enumerate(progress(scheduler.timesteps)):
-        rows = latents.repeat(copies, 1, 1, 1, 1)
-        flow = model.predict_flow(rows, timestep.expand(len(rows)), c, None if everywhere else mask)
-        if copies == 2:
-            negative, positive = flow.chunk(2)
-            flow = guided(negative, positive, settings.guidance_scale)
+        flow = guided_flow(model, latents, timestep, seen, settings.guidance_scale, group)
         latents = scheduler.step(flow, timestep, latents, return_dict=False)[0]
         if on_step is not None:
             latents = on_step(step, timestep, latents)

@@ -2,7 +2,7 @@
 
 A cache that grows has another shape at each step, and on a GPU attention is then planned anew each time,
 apart from the thousand kernel launches; both cost far more than reading an 8-billion-parameter model's
-weights. There one step over a cache of fixed size is captured as a CUDA graph and replayed (figures in LOG.md).
+weights. There one step over a cache of fixed size is captured as a CUDA graph and replayed.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from omnivideo.decoder import build_scheduler
 from omnivideo.model import OmniVideoModel
 from omnivideo.pipeline import OmniVideoPipeline
 from omnivideo.speed import compile_blocks, use_fast_attention
-from omnivideo.stepping import GrowingSteps, begin
+from omnivideo.stepping import FixedSteps, GrowingSteps, begin
 from omnivideo.tokens import byte_tokenizer
 
 PROMPT = "a red kite rises over a grey sea while two children run along the beach"
@@ -117,16 +117,49 @@ def forwards(model: OmniVideoModel, device: torch.device) -> None:
 def visual_tokens(model: OmniVideoModel, device: torch.device) -> None:
     """The vision head's steps with a growing cache, and with a fixed one (a CUDA graph on a GPU)."""
     texts = [model.config.generation.negative_prompt, PROMPT]
-    embeds, mask = model._visual_prompt(texts, "video", None, None)
-    cache: Any = DynamicCache()
-    hidden = model.mllm(embeds, mask, cache)[:, -1:]
-    growing = GrowingSteps(model.mllm, cache, mask)
-    note("visual token, growing cache, batch 2, s", timed(device, lambda: growing(hidden), 5))
-    first, step = begin(model.mllm, embeds, mask, 8)
-    note("visual token, as used, batch 2, s", timed(device, lambda: step(first), 5))
+    prompt = model.visual_prompt(texts, "video")
+    for cudnn in (True, False):
+        torch.backends.cuda.enable_cudnn_sdp(cudnn)
+        cache: Any = DynamicCache()
+        hidden = model.mllm(prompt.embeds, prompt.mask, cache)[:, -1:]
+        growing = GrowingSteps(model.mllm, cache, prompt)
+        seconds = timed(device, lambda step=growing, first=hidden: step(first), 5)
+        note(f"visual token, growing cache, cuDNN {'on' if cudnn else 'off'}, batch 2, s", seconds)
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    fixed = FixedSteps(model.mllm, cache, prompt, 8)
+    note("visual token, fixed cache, no graph, batch 2, s", timed(device, lambda: fixed(hidden), 5))
+    first, captured = begin(model.mllm, prompt, 8)
+    note("visual token, as used, batch 2, s", timed(device, lambda: captured(first), 5))
     count = model.config.vision_head.num_tokens("video")
+    tokens = model.predict_visual(texts, "video")
+    forced = model.stage1_forward(texts, tokens, "video")
+    note("|generated − teacher forced| / |forced|", float((tokens - forced).norm() / forced.norm()))
     seconds = timed(device, lambda: model.predict_visual(texts, "video"), 1)
     note(f"all {count} visual tokens of 2 prompts, capture included, s", seconds)
+
+
+@torch.no_grad()
+def offloading(device: torch.device) -> None:
+    """The preset small, with one part at a time on the device: the same frames from less memory."""
+    ours = OmniVideoPipeline.of(build(preset("small"), device))
+    ours.set_progress_bar_config(disable=True)
+
+    def run() -> Any:
+        seeded = torch.Generator().manual_seed(0)
+        return ours(PROMPT, num_frames=5, steps=2, generator=seeded, output_type="pt").frames
+
+    gibibytes(device)
+    plain = run()
+    note("small, all on the device, peak GiB", gibibytes(device))
+    if device.type != "cuda":
+        return
+    ours.enable_model_cpu_offload()
+    gibibytes(device)
+    moved = run()
+    note("small, offloaded, peak GiB", gibibytes(device))
+    note("|offloaded − plain| / |plain|", float((moved - plain).norm() / plain.norm()))
+    ours.vae.enable_tiling(128, 128, 96, 96)
+    note("small, offloaded, tiles, finite", str(bool(torch.isfinite(run()).all())))
 
 
 class StepClock:
@@ -250,6 +283,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--short", type=int, default=6, help="steps of the settings that are only compared")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--part", choices=["all", "language", "sampling"], default="all")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     device = torch.device(options.device)
@@ -258,10 +292,13 @@ def main() -> None:
     start = clock(device)
     model = build(preset(options.preset), device)
     note("building, s", clock(device) - start)
-    forwards(model, device)
-    visual_tokens(model, device)
-    same_result(model, device)
-    compare(model, device, options.steps, options.short)
+    if options.part in {"all", "language"}:
+        forwards(model, device)
+        visual_tokens(model, device)
+        offloading(device)
+    if options.part in {"all", "sampling"}:
+        same_result(model, device)
+        compare(model, device, options.steps, options.short)
     if options.out:
         options.out.write_text(json.dumps(FIGURES, indent=1) + "\n")
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from omnivideo.config import OmniVideoConfig
+from omnivideo.config import OmniVideoConfig, preset
 from omnivideo.errors import InputError
+from omnivideo.model import OmniVideoModel
 from omnivideo.pipeline import OmniVideoPipeline
 from omnivideo.tokens import MARKERS
 
@@ -130,6 +132,55 @@ def test_bad_sizes_and_sources_are_input_errors(pipeline: OmniVideoPipeline, tmp
         pipeline("x", source=tmp_path / "none.mp4")
     with pytest.raises(InputError, match="uint8"):
         pipeline("x", source=np.zeros((4, 4, 3)))
+
+
+@pytest.mark.parametrize("prompt", ["", "  \n", "<BOV>", ["a cat", ""], []])
+def test_an_empty_prompt_is_an_input_error(pipeline: OmniVideoPipeline, prompt: str | list[str]) -> None:
+    """A prompt without words, markers not counted, is refused; so is an empty question."""
+    with pytest.raises(InputError, match="the prompt is empty"):
+        pipeline(prompt)
+    with pytest.raises(InputError, match="the prompt is empty"):
+        pipeline.ask(np.zeros((1, 8, 8, 3), np.uint8), "")
+
+
+def test_a_missing_weight_file_is_named(pipeline: OmniVideoPipeline, tmp_path: Path) -> None:
+    """A folder without one part's weights, or one shard of them, is refused before anything is loaded."""
+    pipeline.save_pretrained(tmp_path)
+    pipeline.dit.save_pretrained(tmp_path / "dit", max_shard_size="500KB")
+    (tmp_path / "dit" / "diffusion_pytorch_model.safetensors").unlink()
+    OmniVideoPipeline.from_pretrained(tmp_path)
+    shard = sorted((tmp_path / "dit").glob("*.safetensors"))[1]
+    for file in (shard, *(tmp_path / "mllm").glob("*.safetensors")):  # mllm is looked at before dit
+        file.unlink()
+        with pytest.raises(InputError, match=f"{file.parent}/.* is missing"):
+            OmniVideoPipeline.from_pretrained(tmp_path)
+
+
+def test_the_progress_bar_counts_the_steps(model: OmniVideoModel) -> None:
+    """The bar ends at the number of steps asked for."""
+    pipeline, shown = OmniVideoPipeline.of(model), io.StringIO()
+    pipeline.set_progress_bar_config(file=shown)
+    pipeline("a cat", num_frames=1, steps=3, height=16, width=16)
+    assert "3/3" in shown.getvalue()
+
+
+def test_tiles_and_offloading_change_no_more_than_they_must() -> None:
+    """With every part moved in and out, frames are the same; in tiles that overlap, about the same."""
+    model = OmniVideoModel.build(preset("tiny"), seed=0)
+    pipeline = OmniVideoPipeline.of(model)
+    pipeline.set_progress_bar_config(disable=True)
+    options: dict[str, Any] = {"num_frames": 5, "steps": 2, "output_type": "pt"}
+    source = np.zeros((5, 64, 64, 3), np.uint8)
+    plain = pipeline("a cat", source=source, generator=_seeded(), **options).frames
+    pipeline.enable_model_cpu_offload(device="cpu")
+    assert torch.equal(pipeline("a cat", source=source, generator=_seeded(), **options).frames, plain)
+    assert pipeline.ask(source, "why?", max_new_tokens=2, temperature=0) is not None
+    pipeline.vae.enable_tiling(32, 32, 24, 24)
+    tiled = pipeline("a cat", generator=_seeded(), **options).frames
+    pipeline.vae.disable_tiling()
+    whole = pipeline("a cat", generator=_seeded(), **options).frames
+    assert tiled.shape == whole.shape
+    assert torch.cosine_similarity(tiled.flatten(), whole.flatten(), dim=0) > 0.6
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from omnivideo.config import preset
 from omnivideo.errors import InputError
-from omnivideo.sampling import Sampling, guided, settle
+from omnivideo.sampling import Sampling, settle
 
 NOTHING = dict.fromkeys(("height", "width", "num_frames", "steps", "guidance_scale", "flow_shift"))
 
@@ -42,14 +41,6 @@ def test_impossible_sizes_are_refused_with_the_nearest_possible(field: str, valu
     """A height, width or frame count that does not fit is an input error that names one that does."""
     with pytest.raises(InputError, match=advice):
         settle(preset("tiny"), None, **{**NOTHING, field: value})
-
-
-def test_guidance_of_one_is_the_condition_alone() -> None:
-    """At scale 1 guidance returns the positive branch, at 0 the negative, and it is linear between."""
-    negative, positive = torch.randn(2, 3), torch.randn(2, 3)
-    torch.testing.assert_close(guided(negative, positive, 1.0), positive)
-    torch.testing.assert_close(guided(negative, positive, 0.0), negative)
-    torch.testing.assert_close(guided(negative, positive, 3.0), 3 * positive - 2 * negative)
 
 
 def test_latents_have_the_autoencoders_strides() -> None:
