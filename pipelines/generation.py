@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,17 @@ def load(model: str) -> OmniVideoPipeline:
 
     from omnivideo.pipeline import OmniVideoPipeline
 
+    _hide_loading_bars()
     gpu = torch.cuda.is_available()
     pipeline = OmniVideoPipeline.from_pretrained(model, dtype=torch.bfloat16 if gpu else None)
+    pipeline.set_progress_bar_config(disable=not sys.stderr.isatty())  # denoising steps, for who watches
     pipeline.to("cuda" if gpu else "cpu")
     return pipeline
+
+
+def _hide_loading_bars() -> None:
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
