@@ -34,13 +34,15 @@ class Cost(IntEnum):
 class Frames:
     """Frames that a filter asks for: either `fps` (a grid of the clip) or `count` (evenly spaced), not both.
 
-    `long_side` is in pixels, None for full size; frames are never enlarged.
+    `long_side` is in pixels, None for full size; frames are never enlarged. A video clip that cannot give
+    `least` frames is rejected as too short, and the filter is not asked.
     """
 
     fps: float | None = None
     count: int | None = None
     long_side: int | None = None
     color: Literal["gray", "rgb"] = "gray"
+    least: int = 1
 
     def __post_init__(self) -> None:
         if (self.fps is None) == (self.count is None):

@@ -24,7 +24,7 @@ class Motion(Filter):
 
     cost: ClassVar = Cost.FLOW
     applies_to: ClassVar = ("video",)
-    needs: ClassVar = (Frames(fps=2, long_side=256, color="gray"),)
+    needs: ClassVar = (Frames(fps=2, long_side=256, color="gray", least=2),)
     scores: ClassVar = ("mean_flow", "flow_px")
     thresholds: ClassVar = {
         "min_flow": ("mean_flow", "min"),
@@ -42,7 +42,7 @@ class Motion(Filter):
 
     def requires(self) -> tuple[Frames, ...]:
         """Farneback's definition is on full-size frames."""
-        return (Frames(fps=2, color="gray"),) if self.method == "farneback" else self.needs
+        return (Frames(fps=2, color="gray", least=2),) if self.method == "farneback" else self.needs
 
     def measure(self, clip: Clip) -> dict[str, float]:
         """`mean_flow` in percent of the diagonal a second, `flow_px` in full-size pixels between samples."""
@@ -52,8 +52,6 @@ class Motion(Filter):
 
         need = self.requires()[0]
         frames, times = clip.frames(need), clip.times(need)
-        if len(frames) < 2:
-            raise ValueError("a clip of one frame has no motion to measure")
         flow = _flow(self.method)
         diagonal = float(np.hypot(*frames.shape[1:]))
         moved = [float(_length(flow(a, b))) for a, b in pairwise(frames)]

@@ -82,7 +82,7 @@ def _block_quality(grey: NDArray[np.uint8]) -> float:
     if min(grey.shape) < 17:
         return 10.0
     b, a, z = np.maximum(np.mean([_features(grey), _features(grey.T)], axis=0), 1e-4)
-    return float(-245.8909 + 261.9373 * b**-0.02398886 * a**0.01601664 * z**0.00642859)
+    return max(0.0, float(-245.8909 + 261.9373 * b**-0.02398886 * a**0.01601664 * z**0.00642859))
 
 
 def _features(grey: NDArray[np.uint8]) -> tuple[float, float, float]:

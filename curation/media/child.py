@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -11,13 +12,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import curation
 from curation.errors import InputError, MediaError
 from curation.filters import Kind
 from curation.media import wire
 from curation.media.records import ScanRequest, ScanResult
+
+if TYPE_CHECKING:
+    from curation.media.windows import Window, Windows
 
 START_SECONDS = 120.0  # for the imports of a child, on a machine that is busy
 
@@ -76,6 +80,17 @@ class MediaWorker:
         span = [kind, start_s, end_s, num_frames]
         answer, data = self._ask({"do": "cut", "path": os.fspath(path), "span": span})
         return data, answer["format"]
+
+    def windows(self, path: str | Path, wanted: Windows) -> tuple[list[Window], str]:
+        """Small JPEGs of each window of a clip's own file, and the text that can be read in them."""
+        from curation.media.windows import Window
+
+        message = {"do": "windows", "path": os.fspath(path), "wanted": wanted.to_json()}
+        answer, data = self._ask(message)
+        rest = io.BytesIO(data)
+        told = answer["windows"]
+        windows = [Window(start, end, [rest.read(size) for size in sizes]) for start, end, sizes in told]
+        return windows, answer["seen_text"]
 
     def _ask(self, message: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """An answer, or the error in it. After a crash, a child that served others is given a second try."""

@@ -8,6 +8,7 @@ closed clips are dropped, and scenes have a longest length, so memory does not g
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from curation.media import planes
 
 Bytes = NDArray[np.uint8]
 COUNT_FPS = 2.0  # the grid behind frames asked for by count
+RECENT = 4  # frames; AdaptiveDetector sees a cut two frames late
 
 
 def fit(width: int, height: int, long_side: int | None) -> tuple[int, int]:
@@ -60,22 +62,29 @@ class Sampler:
         self._size = (width, height)  # as stored, before rotation
         self._turns = turns
         self.tracks = {need: Track(need, _period(need, fps)) for need in wanted}
-        self._last: tuple[float, Any] | None = None  # a reference to the decoder's buffer, not a copy
+        self._recent: deque[tuple[float, Any]] = deque(maxlen=RECENT)  # the decoder's buffers, not copies
 
     def offer(self, time: float, frame: Any) -> None:
         """Keep the frame wherever it is due."""
-        self._last = (time, frame)
+        self._recent.append((time, frame))
         for track in self.tracks.values():
             if track.due(time):
                 track.add(time, self.picture(frame, track.needs))
 
     def new_scene(self, time: float, frame: Any) -> None:
-        """The scene so far ended before this frame. Short scenes get their last frame as a second sample."""
+        """This frame is of another scene than the ones before: all grids start anew."""
         for track in self.tracks.values():
-            if self._last and track.taken == 1 and track.samples and track.samples[-1][0] < self._last[0]:
-                track.samples.append((self._last[0], self.picture(self._last[1], track.needs)))
             track.restart(time)
         self.offer(time, frame)
+
+    def close(self, end_s: float) -> None:
+        """The scene ended before `end_s`: where it gave too few samples, its last frame is one more."""
+        last = next((recent for recent in reversed(self._recent) if recent[0] < end_s - 1e-6), None)
+        for track in self.tracks.values():
+            inside = [time for time, _ in track.samples if track.start - 1e-6 <= time < end_s - 1e-6]
+            if last and len(inside) < track.needs.least and last[0] > max(inside, default=track.start - 1):
+                track.samples.append((last[0], self.picture(last[1], track.needs)))
+                track.samples.sort(key=lambda sample: sample[0])
 
     def forget(self, before: float) -> None:
         """Drop samples of clips that are done."""
@@ -90,8 +99,9 @@ class Sampler:
         }
 
     def near(self, needs: Frames, time: float) -> list[tuple[float, Bytes]]:
-        """The one sample nearest to a time."""
-        return nearest(self.tracks[needs].samples, [time])
+        """The one sample nearest to a time, or the last frame if all samples were of clips that are done."""
+        kept = self.tracks[needs].samples
+        return nearest(kept, [time]) if kept else [(time, self.picture(self._recent[-1][1], needs))]
 
     def picture(self, frame: Any, needs: Frames) -> Bytes:
         """A frame at the size and colour asked for, rotation applied."""

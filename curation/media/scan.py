@@ -100,12 +100,16 @@ class _VideoScan:
             if (frame.width, frame.height) != self.shape:
                 raise MediaError("undecodable", f"the frame size changes to {frame.width}x{frame.height}")
             self._feed(time, frame)
-        for span in self.splitter.finish():
+        spans = self.splitter.finish()
+        self.sampler.close(self.splitter.end_time(spans[-1]))
+        for span in spans:
             self._judge(span)
 
     def _feed(self, time: float, frame: Any) -> None:
         looking = self.request.split.method != "none"
         spans, cut = self.splitter.push(time, planes.scene_image(frame, self.step) if looking else None)
+        if cut:
+            self.sampler.close(self.splitter.end_time(spans[-1]))
         if cut or len(self.splitter.times) == 1:
             self.sampler.new_scene(time, frame)
         else:
@@ -122,7 +126,8 @@ class _VideoScan:
         samples = self.sampler.between(start, end)
         clip = self._clip(start, end, span.last - span.first, samples)
         small = samples[self.small] or self.sampler.near(self.small, start)
-        if span.too_short or not all(samples.values()):
+        few = any(len(found) < needs.least for needs, found in samples.items())
+        if span.too_short or few:
             self._keep(clip, Verdict({}, "split", "too_short"), small)
         else:
             self._keep(clip, self.cascade.judge(clip), small)

@@ -71,6 +71,13 @@ def _do(message: dict[str, Any], max_pixels: int) -> tuple[dict[str, Any], bytes
         from curation.media.scan import scan
 
         return {}, scan(path, ScanRequest.from_json(message["request"]), max_pixels).to_json().encode()
+    if message["do"] == "windows":
+        from curation.media.windows import Windows, take
+
+        windows, seen_text = take(path, Windows(**message["wanted"]), max_pixels)
+        told = [[one.start_s, one.end_s, [len(frame) for frame in one.frames]] for one in windows]
+        blob = b"".join(frame for one in windows for frame in one.frames)
+        return {"windows": told, "seen_text": seen_text}, blob
     from curation.media.cut import cut
 
     kind, start_s, end_s, num_frames = message["span"]

@@ -9,7 +9,7 @@ from curation.filters import Frames
 from curation.media import decode, probe
 from curation.media.sampler import SampledClip, Sampler
 
-TWO = Frames(fps=2, long_side=64)
+TWO = Frames(fps=2, long_side=64, least=2)
 
 
 def fed(path: Path, wanted: set[Frames], fps: float, cuts: tuple[int, ...] = ()) -> Sampler:
@@ -17,6 +17,8 @@ def fed(path: Path, wanted: set[Frames], fps: float, cuts: tuple[int, ...] = ())
     with probe.open_video(path, 10**8) as (container, stream):
         sampler = Sampler(wanted, fps, stream.width, stream.height, 0)
         for index, (time, frame) in enumerate(decode.frames(container, stream)):
+            if index in cuts:
+                sampler.close(time)
             (sampler.new_scene if index in (0, *cuts) else sampler.offer)(time, frame)
     return sampler
 
@@ -80,3 +82,16 @@ def test_rotation_turns_samples(rotated: Path, shots: list[np.ndarray]) -> None:
         sampler.new_scene(time, frame)
     ((_, found),) = sampler.tracks[TWO].samples
     assert found.shape == (27, 64)
+
+
+def test_a_cut_seen_late_still_gives_the_scenes_last_frame(videos: Path) -> None:
+    """When a cut is seen two frames late, the short scene before it gets its own last frame."""
+    with probe.open_video(videos / "bigbuckbunny.mp4", 10**8) as (container, stream):
+        sampler = Sampler({TWO}, 25, stream.width, stream.height, 0)
+        for index, (time, frame) in enumerate(decode.frames(container, stream)):
+            if index == 12:
+                sampler.close(10 / 25)
+            (sampler.new_scene if index in (0, 12) else sampler.offer)(time, frame)
+            if index == 12:
+                break
+    assert taken(sampler, TWO) == [0, 9, 12]

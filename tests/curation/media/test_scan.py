@@ -40,6 +40,26 @@ def test_each_clip_gets_its_own_verdict(videos: Path) -> None:
     assert reasons == [("duration", "too_short"), *[(None, None)] * 4, ("split", "too_short")]
 
 
+@pytest.mark.parametrize("last", [13, 15, 20])
+def test_a_short_last_shot_does_not_spoil_the_film(
+    tmp_path: Path, shots: footage.Pictures, last: int
+) -> None:
+    """A last shot of half a second is judged or too short, whatever its length; the film is no error."""
+    path = footage.write(tmp_path / "a.mp4", shots[: 30 + last])
+    found = clips(path, filters=parse(["motion"]))
+    assert [clip["num_frames"] for clip in found] == [30, last]
+    assert found[1]["scores"].get("motion_mean_flow", 1) > 0
+
+
+@pytest.mark.parametrize("longest", [1, 1.2, 3])
+@pytest.mark.parametrize("method", ["content", "adaptive"])
+def test_parts_of_any_length_are_judged(videos: Path, longest: float, method: str) -> None:
+    """However short the parts of a film, each is judged or too short."""
+    split = SplitConfig.model_validate({"method": method, "max_seconds": longest, "trim_frames": 4})
+    found = clips(videos / "bikes.mp4", split=split, filters=CHEAP, score_all=True)
+    assert {clip["filter"] for clip in found} <= {None, "split", "duration", "motion", "quality"}
+
+
 def test_scores_carry_their_filters_name(videos: Path) -> None:
     """Scores are stored under the filter's and the score's name."""
     scores = clips(videos / "carphone_pristine.mp4", filters=CHEAP)[0]["scores"]
