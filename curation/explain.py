@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from curation.commits import judging
 from curation.dataset import Dataset, open_dataset
 from curation.errors import InputError
+from curation.rows import DEDUP, original
 from curation.thresholds import Rule, Threshold, owned, rules_of
 
 STEP = "explaining"
@@ -19,10 +20,8 @@ COLUMNS = (
     *("height", "fps", "num_frames", "verdict", "filter", "reason", "detail", "scores", "caption"),
     *("captioner", "run_id", "recipe_sha256"),
 )
-DEDUP = "dedup"
 NEAR = 3  # suggestions
 LEAST_PREFIX = 4  # characters of a sample id
-_SAME, _ALIKE = "same bytes as ", "looks like "  # how the details of duplicates begin
 
 
 def explain(uri: str, wanted: str, version: int | None = None) -> dict[str, Any]:
@@ -95,7 +94,7 @@ def _clip(row: dict[str, Any], rules: Sequence[Rule], commit: Mapping[str, Any])
     }
     return {
         **row,
-        "duplicate_of": _original(row),
+        "duplicate_of": original(row),
         "checks": checks,
         "unbounded": others,
         "lineage": lineage,
@@ -119,13 +118,3 @@ def _check(one: Threshold, scores: Mapping[str, float]) -> dict[str, Any]:
         "threshold": one.value,
         "passes": None if value is None else not one.rejects(value),
     }
-
-
-def _original(row: Mapping[str, Any]) -> str | None:
-    """Of a duplicate, the sample id or file that it repeats, as its `detail` says."""
-    if row["verdict"] != "duplicate":
-        return None
-    detail = str(row["detail"] or "")
-    if detail.startswith(_SAME):
-        return detail.removeprefix(_SAME)
-    return detail.removeprefix(_ALIKE).partition(",")[0] if detail.startswith(_ALIKE) else None

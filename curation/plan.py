@@ -26,8 +26,6 @@ PUBLISHED = (
     *("verdict", "filter", "reason", "detail", "scores", "fingerprint", "recipe_sha256"),
 )
 QUALITY = "quality_block_quality"  # of two equally large clips, the higher one is less compressed
-NEAR_DUPLICATE = "near_duplicate"
-EXACT_DUPLICATE = "exact_duplicate"
 
 
 @dataclass
@@ -126,13 +124,13 @@ class Planner:
             plan.reused += own
             plan.reused_inputs += 1
             return
-        first = next((row for row in found if row["reason"] != EXACT_DUPLICATE), found[0])
+        first = next((row for row in found if row["reason"] != rows.EXACT_DUPLICATE), found[0])
         plan.new.append(_row(item, rows.copy(sha256, item.uri, first["task"], first["uri"]), sha256))
 
     def _replaced(self, sha256: str, listed: set[str]) -> Iterable[str]:
         """Rows that a newly judged file takes the place of: its clips, and its copies if they are listed."""
         for row in self._by_hash.get(sha256, ()):
-            if row["reason"] != EXACT_DUPLICATE or row["uri"] in listed:
+            if row["reason"] != rows.EXACT_DUPLICATE or row["uri"] in listed:
                 yield row["sample_id"]
 
     def _mark_near_duplicates(self, plan: Plan, dedup: DedupConfig) -> None:
@@ -141,14 +139,12 @@ class Planner:
             return
         standing = (row for row in self._published if row["verdict"] == "kept")
         old = [row for row in standing if row["sample_id"] not in plan.replaced]
-        candidates = [*(_candidate(row, True) for row in old), *(_candidate(row, False) for row in kept)]
+        candidates = [*(candidate(row, True) for row in old), *(candidate(row, False) for row in kept)]
         found = find_duplicates(candidates, dedup)
         for row in kept:
             match = found.get(row["sample_id"])
             if match:
-                detail = f"looks like {match.winner}, {match.hamming:g} of 64 bits apart"
-                row |= {"verdict": "duplicate", "filter": rows.DEDUP, "reason": NEAR_DUPLICATE}
-                row |= {"detail": detail, DEDUP_SCORE: match.hamming}
+                row |= {**rows.looks_like(match.winner, match.hamming), DEDUP_SCORE: match.hamming}
 
 
 def _row(item: Item, found: Mapping[str, Any], sha256: str | None) -> Row:
@@ -161,7 +157,8 @@ def _rate(item: Item, clips: Sequence[Row]) -> float:
     return item.size / (sum((clip["end_s"] or 0.0) - (clip["start_s"] or 0.0) for clip in clips) or 1.0)
 
 
-def _candidate(row: Row, published: bool) -> Candidate:
+def candidate(row: Row, published: bool) -> Candidate:
+    """A row, with the columns of PUBLISHED, as deduplication compares it."""
     scores = dict(row["scores"] or {})
     start, end = row["start_s"] or 0.0, row["end_s"] or 0.0
     return Candidate(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +13,8 @@ from curation.media.records import ClipRecord, ScanResult
 
 TASKS = {"image": "text_to_image", "video": "text_to_video"}
 DEDUP = "dedup"
+EXACT_DUPLICATE, NEAR_DUPLICATE = "exact_duplicate", "near_duplicate"  # reasons
+_SAME, _ALIKE = "same bytes as ", "looks like "  # how the details of duplicates begin
 
 # A judged clip as it is staged: what its content says, nothing of where the file lies.
 JUDGED = pa.schema(
@@ -79,9 +81,25 @@ def copy(sha256: str, uri: str, task: str | None, original: str) -> dict[str, An
         "task": task,
         "verdict": "duplicate",
         "filter": DEDUP,
-        "reason": "exact_duplicate",
-        "detail": f"same bytes as {original}",
+        "reason": EXACT_DUPLICATE,
+        "detail": f"{_SAME}{original}",
     }
+
+
+def looks_like(winner: str, hamming: float) -> dict[str, Any]:
+    """What says of a clip that it looks like another, so many of 64 bits apart."""
+    detail = f"{_ALIKE}{winner}, {hamming:g} of 64 bits apart"
+    return {"verdict": "duplicate", "filter": DEDUP, "reason": NEAR_DUPLICATE, "detail": detail}
+
+
+def original(row: Mapping[str, Any]) -> str | None:
+    """Of an exact copy, the file that it repeats; of a clip that looks like another, that one's sample id."""
+    detail = str(row["detail"] or "")
+    if row["verdict"] != "duplicate":
+        return None
+    if detail.startswith(_SAME):
+        return detail.removeprefix(_SAME)
+    return detail.removeprefix(_ALIKE).partition(",")[0] if detail.startswith(_ALIKE) else None
 
 
 def _clip(sha256: str, clip: ClipRecord) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from curation.dataset import Dataset, open_dataset
@@ -20,10 +21,6 @@ def diff(uri: str, old: int, new: int | None = None) -> dict[str, Any]:
     """
     before, after = open_dataset(uri, old), open_dataset(uri, new)
     left, right = _fates(before), _fates(after)
-    moves = {
-        one: f"{left[one]} -> {fate}" for one, fate in right.items() if one in left and left[one] != fate
-    }
-    counts = Counter(moves.values())
     return {
         "dataset": uri,
         "from": before.version,
@@ -31,9 +28,24 @@ def diff(uri: str, old: int, new: int | None = None) -> dict[str, Any]:
         "funnel": {"from": before.funnel().as_json(), "to": after.funnel().as_json()},
         "added": dict(Counter(fate for one, fate in right.items() if one not in left)),
         "removed": dict(Counter(fate for one, fate in left.items() if one not in right)),
-        "changed": dict(counts.most_common()),
-        "examples": {move: [one for one in moves if moves[one] == move][:EXAMPLES] for move in counts},
+        **moves(left, right),
     }
+
+
+def moves(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, Any]:
+    """How many rows went from which fate to which (`changed`), with some sample ids of each (`examples`)."""
+    both = {one: (before[one], fate) for one, fate in after.items() if one in before}
+    moved = {one: f"{old} -> {new}" for one, (old, new) in both.items() if old != new}
+    examples: dict[str, list[str]] = {}
+    for one, move in moved.items():
+        examples.setdefault(move, []).append(one)
+    counts = dict(Counter(moved.values()).most_common())
+    return {"changed": counts, "examples": {move: examples[move][:EXAMPLES] for move in counts}}
+
+
+def fate(row: Mapping[str, Any]) -> str:
+    """What became of a row: its verdict and, if it is rejected, by which filter."""
+    return f"rejected: {row['filter']}" if row["verdict"] == "rejected" else str(row["verdict"])
 
 
 def rollback(uri: str, version: int) -> dict[str, Any]:
@@ -56,11 +68,4 @@ def rollback(uri: str, version: int) -> dict[str, Any]:
 
 
 def _fates(dataset: Dataset) -> dict[str, str]:
-    """Of each row, its verdict and, if rejected, by which filter."""
-    rows = dataset.iter_rows(["sample_id", "verdict", "filter"])
-    return {
-        row["sample_id"]: f"{row['verdict']}: {row['filter']}"
-        if row["verdict"] == "rejected"
-        else row["verdict"]
-        for row in rows
-    }
+    return {row["sample_id"]: fate(row) for row in dataset.iter_rows(["sample_id", "verdict", "filter"])}

@@ -31,3 +31,14 @@ def test_explain_shows_scores_beside_thresholds(dataset: str) -> None:
     assert "run one, recipe rrrrrrrrrrrr, version 0" in text
     assert ask("explain", dataset, "a-1")["clips"][0]["verdict"] == "kept"
     assert "did you mean b.mp4" in refused("explain", dataset, "bb.mp4")
+
+
+def test_whatif_shows_both_funnels(dataset: str) -> None:
+    """The changed threshold, the funnels beside each other, the clips that move, what is needed for them."""
+    text = say("whatif", dataset, "motion.min_flow=0.01")
+    assert "motion.min_flow  0.1 -> 0.01" in text
+    assert "kept                           1 ->       2  +1" in text
+    assert "rejected: motion -> kept" in text
+    assert "1 clips come back" in text
+    assert ask("whatif", dataset, "motion.min_flow=0.01")["funnel"]["to"]["kept"] == 2
+    assert "did you mean min_flow" in refused("whatif", dataset, "motion.min_flw=1")
