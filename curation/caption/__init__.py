@@ -1,25 +1,20 @@
-"""Captioners: who writes the new text condition of a clip. One file each, found by its name."""
+"""Captioners: who writes the new text condition of a clip.
+
+Describing from measured signals goes along with cutting. Models that look at frames are asked apart, by
+workers of their own (`curation.recaption`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from curation.caption.config import CaptionConfig
 
+__all__ = ["ORIGINAL", "SCORES", "CaptionConfig", "Captioner", "load", "signature"]
 
-class CaptionConfig(BaseModel):
-    """Which captioner writes, if any."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    captioner: Literal["describe", "none"] = Field(
-        default="describe",
-        description="describe: a sentence from measured signals only, no model; none: no caption",
-    )
-    keep_original: bool = Field(
-        default=False, description="a clip that came with a caption keeps it as its caption, too"
-    )
+ORIGINAL = "original"  # the captioner of a text that came with its clip
+SCORES = ("caption_attempts", "caption_copied_text", "caption_instruction")  # of clips that a model captioned
 
 
 class Captioner(Protocol):
@@ -33,9 +28,21 @@ class Captioner(Protocol):
 
 
 def load(config: CaptionConfig) -> Captioner | None:
-    """The configured captioner, or None."""
-    if config.captioner == "none":
+    """The captioner that needs no model, or None if there is none or a model is to be asked."""
+    if config.captioner != "describe":
         return None
     from curation.caption.describe import Describe
 
     return Describe()
+
+
+def signature(config: CaptionConfig) -> str | None:
+    """The `captioner` column that this configuration leads to, as far as it is known before any work."""
+    if config.captioner == "http" and config.http:
+        return config.signed(config.http.model, config.http.revision)
+    if config.captioner == "transformers" and config.transformers:
+        from curation.caption.weights import revision_of
+
+        return config.signed(config.transformers.model, revision_of(config.transformers))
+    captioner = load(config)
+    return captioner.name if captioner else None
