@@ -8,9 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from curation.caption import ORIGINAL, SCORES
 from curation.cutter import CUT
 from curation.dataset import DEDUP_SCORE, VERDICTS, schema
+from curation.framing import media_hash
 from curation.judge import JUDGED
+from curation.recaption import CAPTION
 from curation.shard import ShardFile, ShardWriter, shard_path
 from curation.staging import Staging
 
@@ -20,6 +23,7 @@ PLANNED = pa.schema(
     [
         *((name, pa.string()) for name in ("sample_id", "source_sha256", "uri", "source", "licence", "task")),
         *((name, pa.string()) for name in ("verdict", "filter", "reason", "detail")),
+        *((name, pa.string()) for name in ("caption_original", "captioner")),
         (DEDUP_SCORE, pa.float64()),
         ("staged", pa.bool_()),
         ("group", pa.int32()),
@@ -66,12 +70,18 @@ class Assembler:
     """Writes the data files whose rows are staged, one after the other."""
 
     def __init__(
-        self, staging: Staging, attempt: str, score_names: Sequence[str], lineage: dict[str, str]
+        self,
+        staging: Staging,
+        attempt: str,
+        score_names: Sequence[str],
+        lineage: dict[str, str],
+        recaptions: bool = False,
     ) -> None:
         self._staging = staging
         self._attempt = attempt
         self._schema = schema(score_names)
         self._lineage = lineage
+        self._recaptions = recaptions
 
     def __call__(self, name: str) -> ShardFile:
         """Write the data file whose rows are staged as `name`, which is the attempt's id and a number."""
@@ -86,7 +96,14 @@ class Assembler:
 
     def _table(self, planned: list[dict[str, Any]]) -> pa.Table:
         judged = self._judged(planned)
-        cut = self._cut([row["sample_id"] for row in planned if row["verdict"] == "kept"])
+        kept = [row for row in planned if row["verdict"] == "kept"]
+        cut = self._cut([row["sample_id"] for row in kept])
+        for row in kept:
+            if row["captioner"] == ORIGINAL:
+                cut[row["sample_id"]] |= {"caption": row["caption_original"], "captioner": ORIGINAL}
+        if self._recaptions:
+            asked = [row["sample_id"] for row in kept if row["captioner"] != ORIGINAL]
+            self._bind(cut, asked)
         complete = [
             self._row(row, judged.get(row["sample_id"], {}), cut.get(row["sample_id"], {})) for row in planned
         ]
@@ -102,8 +119,20 @@ class Assembler:
         tables = self._staging.read(CUT, sample_ids)
         return {row["sample_id"]: row for table in tables for row in table.to_pylist()}
 
+    def _bind(self, cut: dict[str, dict[str, Any]], sample_ids: list[str]) -> None:
+        """Put each caption beside the clip whose bytes it was written about, and no other."""
+        for table in self._staging.read(CAPTION, sample_ids):
+            (told,) = table.to_pylist()
+            clip = cut[told["sample_id"]]
+            if told["media_sha256"] != media_hash(clip["media"]):
+                raise RuntimeError(
+                    f"the caption staged for {told['sample_id']} is of other bytes; run with --fresh"
+                )
+            clip |= told
+
     def _row(self, planned: dict[str, Any], judged: dict[str, Any], cut: dict[str, Any]) -> dict[str, Any]:
         scores = {**dict(judged.get("scores") or []), DEDUP_SCORE: planned[DEDUP_SCORE]}
+        scores |= {name: cut[name] for name in SCORES if name in cut}
         return {
             **{name: planned[name] for name in PLANNED.names if name in self._schema.names},
             **{name: judged.get(name) for name in _FROM_JUDGED},

@@ -98,7 +98,7 @@ class CurateRequest(BaseModel):
             "split": self.split.model_dump(),
             "filters": sorted(rules, key=lambda rule: rule[0]),
             "dedup": self.dedup.model_dump(),
-            "caption": self.caption.model_dump(),
+            "caption": self.caption.identity(),
             "shards": self.shards.model_dump(exclude={"max_error_share"}),
             "score_all": self.score_all,
         }

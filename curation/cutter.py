@@ -11,6 +11,7 @@ from curation import caption
 from curation.caption import CaptionConfig
 from curation.errors import MediaError
 from curation.fetch import Fetched, fetched
+from curation.framing import stage_frames
 from curation.judge import JUDGED
 from curation.media.child import MediaWorker
 from curation.rows import TASKS
@@ -48,7 +49,7 @@ class Failure(TypedDict):
 class Finished(TypedDict):
     """What became of a take."""
 
-    clips: int
+    sample_ids: list[str]
     failures: list[Failure]
 
 
@@ -57,6 +58,7 @@ class Cutter:
 
     def __init__(self, staging: Staging, config: CaptionConfig) -> None:
         self._staging = staging
+        self._config = config
         self._captioner = caption.load(config)
         self._worker = MediaWorker()
 
@@ -68,7 +70,7 @@ class Cutter:
                 failures = self._finish(take, file)
         except MediaError as error:
             failures = [_failure(one, error) for one in take.sample_ids]
-        return {"clips": len(take.sample_ids), "failures": failures}
+        return {"sample_ids": take.sample_ids, "failures": failures}
 
     def _finish(self, take: Take, file: Fetched) -> list[Failure]:
         if file.sha256 != take.sha256:
@@ -89,6 +91,8 @@ class Cutter:
     def _stage(self, clip: dict[str, Any], file: Fetched, text: str | None) -> None:
         span = (clip["kind"], clip["start_s"], clip["end_s"], clip["num_frames"])
         media, media_format = self._worker.cut(file.path, *span)
+        if self._config.asks_a_model:  # before the bytes: who finds those finds the frames, too
+            stage_frames(self._staging, self._worker, self._config, clip, media)
         row = {
             "sample_id": clip["sample_id"],
             "media": media,

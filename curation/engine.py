@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -29,12 +29,24 @@ ATTEMPTS = 3  # at an input whose worker dies with its machine
 Work = Callable[[Any], Any]
 
 
-def each(make: Callable[[], Work], inputs: Sequence[Any]) -> Iterator[Any]:
+class Pool(NamedTuple):
+    """How many workers, and what each holds."""
+
+    workers: int | None = None  # None: as many as there is room for
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+
+PLAIN = Pool()
+
+
+def each(make: Callable[[], Work], inputs: Sequence[Any], pool: Pool = PLAIN) -> Iterator[Any]:
     """Results of `make()(input)` for each input, as they are ready, in any order. JSON in, JSON out.
 
     An exception in the work ends it all: what can go wrong with an input, its result has to say. An
     InputError comes out as it went in. A worker that dies with its machine is replaced and its input tried
-    again; the third death at one input ends it all, too.
+    again; the third death at one input ends it all, too. Raises InputError if no node has what `pool` asks
+    for: Ray would wait for ever.
     """
     if not inputs:
         return
@@ -50,8 +62,9 @@ def each(make: Callable[[], Work], inputs: Sequence[Any]) -> Iterator[Any]:
             fn_constructor_args=[make],
             batch_size=1,
             batch_format="pyarrow",
-            num_cpus=1,
-            compute=_pool(len(inputs)),
+            num_cpus=pool.cpus,
+            num_gpus=pool.gpus or None,
+            compute=_actors(len(inputs), pool),
             max_restarts=ATTEMPTS - 1,  # no named parameter yet; without them Ray tries for ever
             max_task_retries=ATTEMPTS - 1,
         )
@@ -95,12 +108,21 @@ def _settings() -> Iterator[None]:
             setattr(context, name, value)
 
 
-def _pool(inputs: int) -> Any:
+def _actors(inputs: int, pool: Pool) -> Any:
     import ray
 
-    cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
-    size = min(cores, inputs)
+    size = min(_room(ray.cluster_resources(), pool), inputs)
     # All at once where there is room, but one is enough to go on: another job may hold the other cores.
     return ray.data.ActorPoolStrategy(
         min_size=1, max_size=size, initial_size=size, max_tasks_in_flight_per_actor=2
     )
+
+
+def _room(resources: Mapping[str, float], pool: Pool) -> int:
+    """How many workers fit on the cluster, at most as many as asked for."""
+    wants = {"CPU": pool.cpus, "GPU": pool.gpus}
+    fits = min(int(resources.get(name, 0.0) // share) for name, share in wants.items() if share)
+    if fits < 1 and resources.get("GPU", 0.0) < pool.gpus:
+        what = f"a worker asks for {pool.gpus:g} GPUs and the cluster has {resources.get('GPU', 0.0):g}"
+        raise InputError(what, "starting workers", "use a cluster with GPUs, or cluster.use_gpu: false")
+    return max(1, min(fits, pool.workers or fits))

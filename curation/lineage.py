@@ -31,8 +31,8 @@ def lineage(request: CurateRequest, hashes: Iterable[str], funnel: Funnel) -> di
 
 def model_revisions(request: CurateRequest) -> dict[str, str]:
     """Which model, at which revision, stands behind captions and scores."""
-    captioner = caption.load(request.caption)
-    found = {"captioner": captioner.name} if captioner else {}
+    captioner = caption.signature(request.caption)
+    found = {"captioner": captioner} if captioner else {}
     for rule in request.rules():
         revision = getattr(rule, "revision", None)
         if revision:

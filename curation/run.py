@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from curation import engine
+from curation import caption, engine
 from curation.assemble import SHARD, Assembler, pack
 from curation.config import CurateRequest
 from curation.cutter import CUT
@@ -112,6 +112,9 @@ class _Run:
         judged = self._judged(sorted(hashes))
         stage = Stage("dedup", self._emit)
         plan = planner.plan(self._items, outcomes, judged, self._request.dedup)
+        came_with = {item.uri: item.caption for item in self._items}
+        for row in plan.new:
+            row["caption_original"] = came_with[row["uri"]]
         verdicts = [row["verdict"] for row in plan.new]
         kept, twice = verdicts.count("kept"), verdicts.count("duplicate")
         stage.add(kept + twice, kept=kept, rejected=twice)
@@ -130,7 +133,8 @@ class _Run:
         for number, planned in enumerate(packed):
             names.append(f"{attempt}-{number:05d}")
             self._staging.write(SHARD, names[-1], planned)
-        make = partial(Assembler, self._staging, attempt, self._score_names(), self._lineage())
+        lineage, asked = self._lineage(), self._request.caption.asks_a_model
+        make = partial(Assembler, self._staging, attempt, self._score_names(), lineage, asked)
         # As many files as verdicts is a small version: writing it here is faster than starting workers.
         written = map(make(), names) if len(names) <= len(VERDICTS) else engine.each(make, names)
         stage = Stage("shards", self._emit, len(plan.new))
@@ -144,7 +148,9 @@ class _Run:
     def _score_names(self) -> list[str]:
         known = self._base.score_names if self._base else []
         rules = self._request.rules()
-        return sorted({*known, *(f"{rule.name()}_{score}" for rule in rules for score in rule.scores)})
+        captions = caption.SCORES if self._request.caption.asks_a_model else ()
+        scores = (f"{rule.name()}_{score}" for rule in rules for score in rule.scores)
+        return sorted({*known, *captions, *scores})
 
     def _lineage(self) -> dict[str, str]:
         return {"run_id": self._request.run_id, "recipe_sha256": self._request.recipe_sha256()}

@@ -20,6 +20,7 @@ class Item(NamedTuple):
     licence: str | None
     size: int  # bytes, as the listing says; 0 if it does not
     problem: str | None = None  # a slug: why the file must not be read
+    caption: str | None = None  # that it came with
 
 
 def is_local(uri: str) -> bool:

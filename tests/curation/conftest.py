@@ -32,7 +32,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
     from curation import engine
 
-    def each(make: Callable[[], engine.Work], inputs: Sequence[Any]) -> Iterator[Any]:
+    def each(make: Callable[[], engine.Work], inputs: Sequence[Any], *_: Any) -> Iterator[Any]:
         work = make()
         return (json.loads(json.dumps(work(json.loads(json.dumps(one))))) for one in inputs)
 
