@@ -38,7 +38,7 @@ def cut(
 
 def _image(path: Path, max_pixels: int) -> tuple[bytes, str]:
     with probe.open_image(path, max_pixels) as image:
-        upright = image.getexif().get(picture.ORIENTATION, 1) == 1
+        upright = picture.orientation(image) == 1
         single = getattr(image, "n_frames", 1) == 1
         if image.format in PLAIN and image.mode in ("RGB", "L") and upright and single:
             return path.read_bytes(), PLAIN[image.format]

@@ -12,6 +12,8 @@ ONE_FRAME_A_PACKET = frozenset(
     ("h264", "hevc", "vp9", "av1", "libdav1d", "mpeg4", "mjpeg", "mpeg1video", "mpeg2video", "prores", "ffv1")
 )
 
+SLACK_SECONDS, SLACK_FRAMES = 0.2, 4  # a header's duration may be off by this, the larger of the two
+
 
 def frames(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
     """Yield (seconds from the stream's start, frame) in order of time.
@@ -28,6 +30,7 @@ def frames(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
             damaged += frame.is_corrupt
             yield clock.time(frame), frame
     _check(stream, decoded, packets, damaged)
+    clock.check_end(container, stream)
 
 
 class _Clock:
@@ -38,13 +41,24 @@ class _Clock:
         self._start = stream.start_time or 0
         self._period = 1 / float(stream.average_rate or stream.guessed_rate or 25)
         self._last: float | None = None
+        self._end = 0.0
 
     def time(self, frame: Any) -> float:
         time = None if frame.pts is None else (frame.pts - self._start) * self._base
         if self._last is not None and (time is None or time <= self._last):
             time = self._last + self._period
         self._last = time or 0.0
+        self._end = self._last + (frame.duration * self._base if frame.duration else self._period)
         return self._last
+
+    def check_end(self, container: Any, stream: Any) -> None:
+        """Raise MediaError("truncated") if the frames end long before the header says that they do."""
+        announced = stream.duration * self._base if stream.duration else None
+        if announced is None and len(container.streams) == 1 and container.duration:
+            announced = container.duration / 1_000_000 - self._start * self._base
+        slack = max(SLACK_SECONDS, SLACK_FRAMES * self._period)
+        if announced and self._end < announced - slack:
+            raise MediaError("truncated", f"frames end at {self._end:.2f} of {announced:.2f} s")
 
 
 def _check(stream: Any, decoded: int, packets: int, damaged: int) -> None:

@@ -57,8 +57,14 @@ class PictureClip:
 def size_of(path: Path, max_pixels: int) -> tuple[int, int]:
     """(width, height) after orientation, from the header alone."""
     with open_image(path, max_pixels) as image:
-        turned = image.getexif().get(ORIENTATION, 1) >= 5
-        return (image.height, image.width) if turned else (image.width, image.height)
+        return (image.height, image.width) if orientation(image) >= 5 else (image.width, image.height)
+
+
+def orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 (upright) to 8, without decoding the pixels."""
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1  # Pillow would decode all of a PNG to look for a late one
+    return int(image.getexif().get(ORIENTATION, 1))
 
 
 def read(path: Path, max_pixels: int) -> Bytes:
