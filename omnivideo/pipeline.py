@@ -28,6 +28,7 @@ from omnivideo.mllm import Mllm, TextHead
 from omnivideo.model import OmniVideoModel
 from omnivideo.prompts import REWRITE, clean
 from omnivideo.sampling import OnStep, Sampling, denoise, settle
+from omnivideo.speed import quicken
 from omnivideo.vision_head import VisionHead
 from omnivideo.vision_tower import VisionTower
 
@@ -48,7 +49,8 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
     """The eight parts, two tokenizers and a scheduler; `architecture` is the OmniVideoConfig as a dict.
 
     `enable_model_cpu_offload()` keeps one of the large parts on the GPU at a time; `vae.enable_tiling()`
-    decodes frame tiles one after another. Both trade time for memory.
+    decodes frame tiles one after another. Both trade time for memory; `quicken()` trades a slow first call
+    for faster ones after it.
     """
 
     model_cpu_offload_seq = "vision_tower->mllm->text_encoder->dit->vae"
@@ -128,6 +130,10 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         """The same parts as one module."""
         parts = {name: getattr(self, name) for name in PARTS}
         return OmniVideoModel(self.omni_config, parts, self.tokenizer, self.text_tokenizer, self.scheduler)
+
+    def quicken(self) -> None:
+        """Sample faster from the second call on; see `omnivideo.speed`."""
+        quicken(self.dit)
 
     @torch.no_grad()
     def __call__(

@@ -29,7 +29,6 @@ from omnivideo.config import OmniVideoConfig, preset
 from omnivideo.decoder import build_scheduler
 from omnivideo.model import OmniVideoModel
 from omnivideo.pipeline import OmniVideoPipeline
-from omnivideo.speed import compile_blocks, use_fast_attention
 from omnivideo.stepping import FixedSteps, GrowingSteps, begin
 from omnivideo.tokens import byte_tokenizer
 
@@ -230,14 +229,8 @@ def compare(model: OmniVideoModel, device: torch.device, steps: int, short: int)
     note("ours / diffusers, both as they come", plain / base)
     source = torch.rand(1, 3, model.config.generation.num_frames, 64, 112, device=device) * 2 - 1
     note("ours as it comes, editing a video, s a step", run_ours(ours, short, device, source=source).step)
-    if use_fast_attention(model.dit):
-        note("ours, cuDNN self-attention, s a step", run_ours(ours, short, device).step)
-        for block in theirs.transformer.blocks:
-            block.attn1.set_attention_backend("_native_cudnn")
-        cudnn = run_diffusers(theirs, model, short, device)
-        note("diffusers, cuDNN self-attention, s a step", cudnn)
     start = clock(device)
-    compile_blocks(model.dit)
+    ours.quicken()
     run_ours(ours, 3, device)
     note("first call with compiled blocks, 3 steps, s", clock(device) - start)
     gibibytes(device)
