@@ -20,13 +20,10 @@ def save(frames: Pixels, path: str | PathLike[str], fps: int) -> Path:
     A video needs even sides (4:2:0 chroma). Raises InputError for a suffix that does not fit.
     """
     target = Path(path)
+    check_target(target, len(frames))
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix.lower() in _PICTURES:
         return _save_picture(frames, target)
-    if target.suffix.lower() != ".mp4":
-        raise InputError(
-            f"no writer for {target.name!r}", "save", "Use .mp4 for a video or .png for an image"
-        )
     import av
 
     with av.open(str(target), "w") as container:
@@ -41,13 +38,22 @@ def save(frames: Pixels, path: str | PathLike[str], fps: int) -> Path:
     return target
 
 
+def check_target(path: str | PathLike[str], num_frames: int | None) -> None:
+    """Raise InputError for a name that no writer knows, or a picture's for several frames."""
+    target = Path(path)
+    picture = target.suffix.lower() in _PICTURES
+    if not picture and target.suffix.lower() != ".mp4":
+        raise InputError(
+            f"no writer for {target.name!r}", "save", "Use .mp4 for a video or .png for an image"
+        )
+    if picture and num_frames is not None and num_frames != 1:
+        what = f"{num_frames} frames do not fit into {target.name!r}"
+        raise InputError(what, "save", "Use .mp4 for a video")
+
+
 def _save_picture(frames: Pixels, target: Path) -> Path:
     from PIL import Image
 
-    if len(frames) != 1:
-        raise InputError(
-            f"{len(frames)} frames do not fit into {target.name!r}", "save", "Use .mp4 for a video"
-        )
     Image.fromarray(frames[0]).save(target)
     return target
 

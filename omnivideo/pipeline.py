@@ -168,7 +168,7 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         alike, and share the work of the two branches. output_type: "np" for uint8 [B, T, H, W, 3], "pt" for
         [B, 3, T, H, W] in [-1, 1], "latent". Raises InputError for sizes that do not fit and empty prompts.
         """
-        prompts = _worded(prompt, "generate")
+        prompts = _worded(prompt, "prompt", "generate")
         clip = None if source is None else as_clip(source)
         settings = settle(
             self.omni_config,
@@ -211,8 +211,8 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         """Answer a question about an image or clip, sampled as in section 5.1 (top-p 0.6, temperature
         0.2).
         """
+        questions = _worded(question, "question", "ask")
         clip = None if media is None else as_clip(media).transpose(1, 2).to(self._execution_device)
-        questions = _worded(question, "ask")
         answers = answer(self.model, questions, clip, generator, max_new_tokens, temperature, top_p)
         self.maybe_free_model_hooks()
         return answers[0]
@@ -271,8 +271,8 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         return on_step
 
 
-def _worded(prompt: str | list[str], step: str) -> list[str]:
-    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-    if not prompts or not all(clean(text) for text in prompts):
-        raise InputError("the prompt is empty", step, "Say what you want in words")
-    return prompts
+def _worded(text: str | list[str], name: str, step: str) -> list[str]:
+    texts = [text] if isinstance(text, str) else list(text)
+    if not texts or not all(clean(each) for each in texts):
+        raise InputError(f"the {name} is empty", step, "Say what you want in words")
+    return texts

@@ -58,6 +58,19 @@ def examine() -> Iterator[Finding]:
     yield from _weights()
 
 
+def count_parameters(preset: str) -> Iterator[Finding]:
+    """Yield the parameters of each part of a preset and their sum. Raises InputError for another name."""
+    from omnivideo.build import parameter_counts
+    from omnivideo.config import preset as find
+
+    counts = parameter_counts(find(preset))
+    for part, count in counts.items():
+        yield Finding(part, "ok", f"{count:,} parameters")
+    total, text = sum(counts.values()), counts["text_encoder"]
+    meaning = f"{total - text:,} without the text encoder, which the paper does not count"
+    yield Finding(preset, "ok", f"{total:,} parameters", meaning)
+
+
 def _version(package: str) -> Finding:
     try:
         return Finding(package, "ok", importlib.metadata.version(package))

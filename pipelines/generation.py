@@ -39,6 +39,7 @@ def generate(
         raise InputError(f"no source {source}", "generate", "Check the path")
     if num_frames is None and Path(out).suffix.lower() in PICTURES:
         num_frames = 1
+    media.check_target(out, num_frames)
     result = load(model)(
         prompt,
         source=source,

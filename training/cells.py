@@ -22,7 +22,7 @@ from training.memory import Memory, Tensors
 from training.noise import chance
 from training.plan import Draw
 from training.samples import Bucket, Sample
-from training.stages import Phase
+from training.stages import Objective, Phase
 from training.trainee import Cell
 
 SIZE_720P = 720
@@ -44,23 +44,31 @@ class CellMaker:
         self._device, self._dropout = device, caption_dropout
         self._speaks = "vision_head" in phase.trainable
 
+    @property
+    def objective(self) -> Objective:
+        """What the cells are for."""
+        return self._phase.objective
+
     def prefetch(self, draws: Sequence[Draw], bucket: Bucket) -> None:
         """Begin to decode what is not remembered."""
         samples = [draw.sample for draw in draws if self._needs_media(draw.sample)]
         self._loader.prefetch([s for s in samples if self._key(s, bucket) not in self._memory], bucket)
 
     @torch.no_grad()
-    def cells(self, draws: Sequence[Draw], bucket: Bucket, key: tuple[object, ...]) -> list[Cell]:
+    def cells(
+        self, draws: Sequence[Draw], bucket: Bucket, key: tuple[object, ...], whole_text: bool = False
+    ) -> list[Cell]:
         """Return the cells of a micro-batch: one for align and flow, up to three for the heads.
 
         `key` names the seed and whatever else makes a sample's chances differ, besides itself and the epoch.
+        With `whole_text`, no sample goes without its text.
         """
         numbered = list(enumerate(draws))
         with torch.autocast(self._device.type, torch.bfloat16):
             if self._phase.objective == "align":
                 return [self._align(draws, bucket)]
             if self._phase.objective == "flow":
-                return [self._flow(draws, bucket, key)]
+                return [self._flow(draws, bucket, key, 0.0 if whole_text else self._dropout)]
             asked = [(i, draw) for i, draw in numbered if draw.sample.task in UNDERSTANDING]
             made = [(i, draw) for i, draw in numbered if draw.sample.task not in UNDERSTANDING]
             cells = [self._question(asked, bucket)] if asked else []
@@ -98,12 +106,12 @@ class CellMaker:
         visual = self._visual(draws, prompts, bucket, seen)
         return Cell("align", tuple(range(len(draws))), {"visual": visual, **self._text(prompts)})
 
-    def _flow(self, draws: Sequence[Draw], bucket: Bucket, key: tuple[object, ...]) -> Cell:
+    def _flow(self, draws: Sequence[Draw], bucket: Bucket, key: tuple[object, ...], dropout: float) -> Cell:
         seen = [self._seen(draw.sample, bucket) for draw in draws]
         latents = torch.stack([tensors["latents"] for tensors in seen])
         shift = self._shift(bucket)
         chances = [
-            chance(tuple(latents.shape[1:]), (*key, d.sample.sample_id, d.epoch), shift, self._dropout)
+            chance(tuple(latents.shape[1:]), (*key, d.sample.sample_id, d.epoch), shift, dropout)
             for d in draws
         ]
         prompts = ["" if c.without_text else d.sample.prompt for c, d in zip(chances, draws, strict=True)]

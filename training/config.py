@@ -149,6 +149,23 @@ class StagesSection(Section):
     max_skipped_steps: int = Field(
         default=10, ge=1, description="in a row, for gradients not finite, before giving up"
     )
+    spike_factor: float | None = Field(
+        default=None, gt=1.0, description="a step whose loss is above so many running medians is not taken"
+    )
+    spike_policy: Literal["skip", "rollback"] = Field(
+        default="skip",
+        description="skip: leave the step out; rollback: leave out all since the last checkpoint",
+    )
+    held_out_share: Share = Field(
+        default=0.02, description="of each task's samples, never trained on; none of tasks with under 50"
+    )
+    held_out_samples: int = Field(default=64, ge=1, description="most of them that a phase evaluates")
+    evaluate_every: int = Field(
+        default=500, ge=1, description="steps between losses on held-out samples; also at a phase's ends"
+    )
+    ema_decay: float | None = Field(
+        default=None, gt=0.0, lt=1.0, description="of the moving average of weights that stages then export"
+    )
     cache_megabytes: int = Field(
         default=512, ge=0, description="encoded samples kept in each worker's memory"
     )

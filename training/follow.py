@@ -46,6 +46,8 @@ def _follow(log: Path, stop: threading.Event) -> None:
 
 
 def _tell(entry: Mapping[str, Any], seconds: float) -> None:
+    if entry["kind"] == "held_out":
+        return
     step, steps = entry["step"], entry["steps"]
     done = entry["kind"] == "probe" and step == steps
     more = {"sample_ids": entry["sample_ids"]} if "sample_ids" in entry else {}

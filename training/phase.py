@@ -6,17 +6,17 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from training import checkpoint as checkpoints
 from training.cells import CellMaker
 from training.checkpoint import Checkpoint
-from training.config import StageSection, Task, TrainRequest
+from training.config import StageSection, TrainRequest
 from training.engine import Engine, Stepped
 from training.errors import TrainingError
+from training.evaluation import Evaluation
 from training.loader import Loader
 from training.memory import Memory
 from training.parts import count_parameters
@@ -24,14 +24,13 @@ from training.plan import Batch, Draw
 from training.run import Run, append
 from training.schedule import PhasePlan
 from training.stages import Phase, learning_rate
+from training.tally import Tally, finite
 from training.team import Team
-from training.trainee import Loss, Trainee
+from training.trainee import Trainee
 
 if TYPE_CHECKING:
     from curation.dataset import Dataset
     from omnivideo.model import OmniVideoModel
-
-COLUMNS: tuple[str, ...] = (*get_args(Task), *get_args(Loss))
 
 
 @dataclass(frozen=True)
@@ -49,34 +48,6 @@ class Work:
             append(self.run.metrics, entry)
 
 
-class Tally:
-    """Losses summed by task and by kind of loss, over a worker's samples; then over all workers."""
-
-    def __init__(self) -> None:
-        self.sums = torch.zeros(len(COLUMNS), 2, dtype=torch.float64)
-        self.not_finite: list[str] = []
-
-    def add(self, loss: Loss, draws: Sequence[Draw], losses: Tensor) -> None:
-        """Count one cell's losses [B]."""
-        for draw, value in zip(draws, losses.detach().double().cpu(), strict=True):
-            for column in (draw.sample.task, loss):
-                self.sums[COLUMNS.index(column)] += torch.stack([value, torch.ones_like(value)])
-            if not value.isfinite():
-                self.not_finite.append(draw.sample.sample_id)
-
-    def means(self, team: Team, samples: int) -> dict[str, Any]:
-        """Return the mean loss a sample, and by task and kind, over all workers."""
-        sums = team.sum(self.sums).cpu()
-        by_name = {name: row for name, row in zip(COLUMNS, sums.tolist(), strict=True) if row[1]}
-        means = {name: _finite(total / count) for name, (total, count) in by_name.items()}
-        total = sum(total for name, (total, _) in by_name.items() if name in get_args(Task))
-        return {
-            "loss": _finite(total / samples),
-            "tasks": {name: mean for name, mean in means.items() if name in get_args(Task)},
-            "losses": {name: mean for name, mean in means.items() if name in get_args(Loss)},
-        }
-
-
 class PhaseLoop:
     """Trains `phase` from a checkpoint of it, or from the start."""
 
@@ -90,6 +61,9 @@ class PhaseLoop:
         self.cells = CellMaker(
             model, phase, self.loader, memory, work.team.device, work.request.mix.caption_dropout
         )
+        self.evaluation = Evaluation(
+            self.cells, self.trainee, work.team, self.settings.micro_batch_size, self._seed()
+        )
         self.skipped = 0
         self.counts = count_parameters(model.parts())
 
@@ -99,14 +73,20 @@ class PhaseLoop:
             start = self._restore(found) if found else 0
             if start == 0:
                 self._probe(0)
+                self._hold_out(0)
             for step in range(start, self.plan.steps):
                 self._step(step)
-                if (step + 1) % self.work.request.stages.checkpoint_every == 0 or step + 1 == self.plan.steps:
+                if self._due(step + 1, self.work.request.stages.evaluate_every):
+                    self._hold_out(step + 1)  # before the checkpoint: a resumed run need not repeat it
+                if self._due(step + 1, self.work.request.stages.checkpoint_every):
                     self._save(step + 1)
             self._probe(self.plan.steps)
         finally:
             self.loader.close()
         self.engine.close()
+
+    def _due(self, step: int, every: int) -> bool:
+        return step % every == 0 or step == self.plan.steps
 
     def _restore(self, found: Checkpoint) -> int:
         if found.manifest.layout != self.engine.layout():
@@ -135,13 +115,10 @@ class PhaseLoop:
         seconds = time.perf_counter() - started
         self.work.log(
             {
-                "kind": "step" if stepped.applied else "skipped",
-                "phase": self.phase.name,
-                "step": step + 1,
-                "steps": self.plan.steps,
+                **self._head("step" if stepped.applied else "skipped", step + 1),
                 "sub_stage": sub_stage,
                 **entry,
-                "grad_norm": _finite(stepped.grad_norm),
+                "grad_norm": finite(stepped.grad_norm),
                 "learning_rate": rate,
                 "seconds": seconds,
                 "data_wait": (self.loader.waited - waited) / seconds,
@@ -155,7 +132,7 @@ class PhaseLoop:
         for draws in self._micro_batches(batch):
             for cell in self.cells.cells(draws, batch.bucket, key):
                 losses = self.engine.losses(cell)
-                tally.add(cell.loss, [draws[i] for i in cell.members], losses)
+                tally.add(cell, draws, losses)
                 yield losses
 
     def _micro_batches(self, batch: Batch) -> Iterator[Sequence[Draw]]:
@@ -180,7 +157,7 @@ class PhaseLoop:
             self.skipped = 0
             return {}
         self.skipped += 1
-        named = sorted({name for names in self.work.team.gather(tally.not_finite) for name in names})
+        named = sorted({name for names in self.work.team.gather(tally.above(math.inf)) for name in names})
         named = named or [draw.sample.sample_id for draw in batch.draws]
         if self.skipped > self.work.request.stages.max_skipped_steps:
             raise TrainingError(
@@ -189,32 +166,20 @@ class PhaseLoop:
             )
         return {"sample_ids": named}
 
-    @torch.no_grad()
     def _probe(self, step: int) -> None:
-        """Log the loss on a fixed batch of each kind, with fixed noise and times: comparable across steps."""
-        tally, samples = Tally(), 0
-        for batch in _probe_batches(self.plan):
-            samples += len(batch.draws)
-            for draws in self._micro_batches(batch):
-                for cell in self.cells.cells(draws, batch.bucket, (*self._seed(), "probe")):
-                    with torch.autocast(self.work.team.device.type, torch.bfloat16):
-                        losses = self.trainee(cell)
-                    tally.add(cell.loss, [draws[i] for i in cell.members], losses)
-        means = tally.means(self.work.team, samples)
-        head = {"kind": "probe", "phase": self.phase.name, "step": step, "steps": self.plan.steps}
+        """Log the loss on a fixed batch of each kind, before the phase and after it."""
+        means = _losses_alone(self.evaluation.probe(self.plan))
         first = {"parameters": self.counts, "samples": self.plan.tasks, "too_short": self.plan.left_out}
-        self.work.log({**head, **means, **({} if step else first)})
+        self.work.log({**self._head("probe", step), **means, **({} if step else first)})
+
+    def _hold_out(self, step: int) -> None:
+        """Log the loss on samples that are never trained on, if there are any."""
+        if self.plan.held_out:
+            self.work.log({**self._head("held_out", step), **self.evaluation.held_out(self.plan)})
+
+    def _head(self, kind: str, step: int) -> dict[str, Any]:
+        return {"kind": kind, "phase": self.phase.name, "step": step, "steps": self.plan.steps}
 
 
-def _probe_batches(plan: PhasePlan) -> list[Batch]:
-    """Return the first batch of each bucket's kind under the last sub-stage's plan, which has all tasks."""
-    _, last = plan.parts[-1]
-    first: dict[str, Batch] = {}
-    for step in range(32):
-        batch = last.batch(step)
-        first.setdefault(batch.bucket.kind, batch)
-    return list(first.values())
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _losses_alone(means: dict[str, Any]) -> dict[str, Any]:
+    return {name: means[name] for name in ("loss", "tasks", "losses")}

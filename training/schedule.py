@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from training.config import EDITING, GENERATION, TABLE_1, UNDERSTANDING, StageSection, Task, TrainRequest
 from training.errors import InputError
+from training.held_out import chosen, held_out
 from training.plan import Batch, BatchPlan, Stream
 from training.samples import Sample, bucket_of, count_tasks, with_captions_as_understanding
 from training.stages import Phase, sub_stages
@@ -15,12 +16,13 @@ Scored = tuple[Sample, dict[str, float | None]]
 
 
 class PhasePlan(NamedTuple):
-    """The batches of one phase; `parts` are (first step, number of the sub-stage's plan)."""
+    """The batches of one phase; `parts` are (first step, the sub-stage's plan), `held_out` is in none."""
 
     steps: int
     parts: tuple[tuple[int, BatchPlan], ...]
     tasks: dict[Task, int]
     left_out: int
+    held_out: dict[Stream, list[Sample]]
 
     def batch(self, step: int) -> tuple[int, Batch]:
         """Return the sub-stage (from 0) and the batch of step `step` of the phase."""
@@ -41,17 +43,21 @@ def plan_phase(phase: Phase, request: TrainRequest, scored: Sequence[Scored], ve
     samples = _good_enough(phase, settings, scored)
     if request.mix.captions_as_understanding:
         samples = with_captions_as_understanding(samples)
-    streams, left_out = _streams(phase, request, samples)
+    aside = held_out((sample for sample, _ in scored), request.stages.held_out_share)
+    streams, left_out = _streams(phase, request, [s for s in samples if s.sample_id not in aside])
+    others, _ = _streams(phase, request, [s for s in samples if s.sample_id in aside])
     counts = count_tasks(sample for members in streams.values() for sample in members)
     weights = _weights(phase, settings, request, counts)
+    evaluated = {stream: members for stream, members in others.items() if stream[1] in weights}
     parts, first = [], 0
     for number, (steps, tasks) in enumerate(sub_stages(settings, tuple(weights))):
         key = (request.stages.seed, version, phase.name, number)
-        chosen = {task: weights[task] for task in tasks}
-        parts.append((first, BatchPlan(streams, chosen, settings.batch_size, key)))
+        shares = {task: weights[task] for task in tasks}
+        parts.append((first, BatchPlan(streams, shares, settings.batch_size, key)))
         first += steps
     used = {task: count for task, count in counts.items() if task in weights}
-    return PhasePlan(settings.steps, tuple(parts), used, left_out)
+    looked_at = chosen(evaluated, request.stages.held_out_samples)
+    return PhasePlan(settings.steps, tuple(parts), used, left_out, looked_at)
 
 
 def _check_division(phase: Phase, settings: StageSection, workers: int) -> None:

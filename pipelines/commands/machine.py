@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from pipelines.commands.options import Json
@@ -16,11 +18,17 @@ def register(app: typer.Typer) -> None:
     app.command()(reports_errors(doctor))
 
 
-def doctor(json: Json = False) -> None:
+def doctor(
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="PRESET", help="count a preset's parameters instead: tiny, small, omni-11b"),
+    ] = None,
+    json: Json = False,
+) -> None:
     """Say what this machine has, what it lacks, and what each absence means."""
-    from pipelines.doctor import examine
+    from pipelines.doctor import count_parameters, examine
 
-    findings = list(examine())
+    findings = list(examine() if model is None else count_parameters(model))
     if json:
         import json as to_json
 

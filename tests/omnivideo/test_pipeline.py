@@ -139,7 +139,7 @@ def test_an_empty_prompt_is_an_input_error(pipeline: OmniVideoPipeline, prompt: 
     """A prompt without words, markers not counted, is refused; so is an empty question."""
     with pytest.raises(InputError, match="the prompt is empty"):
         pipeline(prompt)
-    with pytest.raises(InputError, match="the prompt is empty"):
+    with pytest.raises(InputError, match="the question is empty"):
         pipeline.ask(np.zeros((1, 8, 8, 3), np.uint8), "")
 
 

@@ -1,0 +1,84 @@
+"""Losses of a step or an evaluation, counted on each worker, then over all of them at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from training.config import Task
+from training.plan import Draw
+from training.team import Team
+from training.trainee import Cell, Loss
+
+QUARTILES = ("0.00-0.25", "0.25-0.50", "0.50-0.75", "0.75-1.00")
+"""Ranges of the flow's time t (Eq. 4); losses differ more between them than between models."""
+COLUMNS: tuple[str, ...] = (*get_args(Task), *get_args(Loss), *QUARTILES, "tokens", "stop")
+
+
+class Tally:
+    """Losses summed by task, kind of loss and quartile of time; also visual tokens, and wishes to stop."""
+
+    def __init__(self) -> None:
+        self.sums = torch.zeros(len(COLUMNS), 2, dtype=torch.float64)
+        self.each: list[tuple[str, float]] = []
+        self.stopping = False
+
+    def add(self, cell: Cell, draws: Sequence[Draw], losses: Tensor) -> None:
+        """Count one cell's losses [B]; `draws` are those of its micro-batch."""
+        times = cell.inputs["time"].tolist() if cell.loss == "flow" else [None] * len(cell.members)
+        for i, value, time in zip(cell.members, losses.detach().double().cpu(), times, strict=True):
+            names = [draws[i].sample.task, cell.loss, *([] if time is None else [quartile(time)])]
+            for name in names:
+                self._count(name, value)
+            self.each.append((draws[i].sample.sample_id, float(value)))
+        self._count("tokens", torch.tensor(visual_tokens(cell), dtype=torch.float64))
+
+    def ask_to_stop(self) -> None:
+        """Tell all workers, with the next `means`, that this one was asked to stop."""
+        self._count("stop", torch.ones((), dtype=torch.float64))
+
+    def means(self, team: Team, samples: int) -> dict[str, Any]:
+        """Return the mean loss a sample, and by task, kind and quartile, over all workers."""
+        sums = team.sum(self.sums).cpu()
+        by_name = {name: row for name, row in zip(COLUMNS, sums.tolist(), strict=True) if row[1]}
+        self.stopping = "stop" in by_name
+        means = {name: finite(total / count) for name, (total, count) in by_name.items()}
+        total = sum(total for name, (total, _) in by_name.items() if name in get_args(Task))
+        quartiles = {name: mean for name, mean in means.items() if name in QUARTILES}
+        return {
+            "loss": finite(total / samples),
+            "tasks": {name: mean for name, mean in means.items() if name in get_args(Task)},
+            "losses": {name: mean for name, mean in means.items() if name in get_args(Loss)},
+            **({"quartiles": quartiles} if quartiles else {}),
+            "tokens": int(by_name["tokens"][0]) if "tokens" in by_name else 0,
+        }
+
+    def above(self, limit: float) -> list[str]:
+        """Return the ids of this worker's samples with a loss above `limit`, or not finite."""
+        return [name for name, loss in self.each if not (math.isfinite(loss) and loss <= limit)]
+
+    def _count(self, name: str, value: Tensor) -> None:
+        self.sums[COLUMNS.index(name)] += torch.stack([value, torch.ones_like(value)])
+
+
+def quartile(time: float) -> str:
+    """Return the name of the quartile that time `time` in [0, 1] lies in."""
+    return QUARTILES[min(int(time * 4), 3)]
+
+
+def visual_tokens(cell: Cell) -> int:
+    """Return how many tokens of images and videos the cell is about: the DiT's for flow (patches 1×2×2)."""
+    if cell.loss == "flow":
+        samples, _, frames, height, width = cell.inputs["latents"].shape
+        return int(samples * frames * height * width // 4)
+    tensor = cell.inputs.get("targets", cell.inputs.get("visual"))
+    return 0 if tensor is None else int(tensor.shape[0] * tensor.shape[1])
+
+
+def finite(value: float) -> float | None:
+    """Return `value`, or None for what JSON cannot say."""
+    return value if math.isfinite(value) else None
