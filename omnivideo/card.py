@@ -1,12 +1,16 @@
-"""The model card of an exported folder: what it is, how to run it, and the lineage it was given."""
+"""The model card and lineage of a saved folder: what it is, how to run it, and where it comes from."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from omnivideo.config import OmniVideoConfig
+
+ENCODERS = ("vision_tower", "vae", "text_encoder")  # what every stage leaves as it was
 
 _HEAD = """---
 library_name: diffusers
@@ -57,18 +61,44 @@ def render_card(
     return "\n\n".join(section.strip() for section in sections) + "\n"
 
 
-def write_card(
+def describe(
     folder: str | Path,
     config: OmniVideoConfig,
     lineage: Mapping[str, Any],
     title: str = "Omni-Video model",
 ) -> Path:
-    """Write README.md into an exported folder and return its path."""
+    """Write README.md and lineage.json into a saved folder, the frozen encoders' hashes added to `lineage`;
+    return the card's path.
+    """
     from omnivideo.build import parameter_counts
 
-    path = Path(folder) / "README.md"
-    path.write_text(render_card(config, lineage, parameter_counts(config), title), encoding="utf-8")
-    return path
+    whole = {**lineage, "encoders": encoder_hashes(Path(folder))}
+    _replace(Path(folder, "lineage.json"), json.dumps(whole, indent=2, default=str) + "\n")
+    card = Path(folder, "README.md")
+    _replace(card, render_card(config, _without_recipe(whole), parameter_counts(config), title))
+    return card
+
+
+def encoder_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of each weight file of the encoders that no stage trains, by its path in the folder."""
+    files = sorted(file for part in ENCODERS for file in (folder / part).glob("*.safetensors"))
+    return {file.relative_to(folder).as_posix(): _sha256(file) for file in files}
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _replace(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)  # the old file may be a link into another model's folder
+    path.write_text(text, encoding="utf-8")
+
+
+def _without_recipe(lineage: Mapping[str, Any]) -> dict[str, Any]:
+    """The card names the recipe by its hash; its hundreds of lines stand in lineage.json."""
+    long = {"recipe", "request"} if "recipe_sha256" in lineage else set()
+    return {key: value for key, value in lineage.items() if key not in long}
 
 
 def _listed(value: Any, depth: int = 0) -> list[str]:

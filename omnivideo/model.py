@@ -8,6 +8,7 @@ gradients when a module runs twice before its backward.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +78,13 @@ class OmniVideoModel(nn.Module):
 
         return OmniVideoPipeline.from_pretrained(folder, dtype=dtype).model
 
-    def save_pretrained(self, folder: str | Path) -> None:
+    def save_pretrained(self, folder: str | Path, lineage: Mapping[str, Any] | None = None) -> None:
         """Write the pipeline folder: safetensors a part, tokenizers, scheduler, model_index.json,
-        config.json.
+        config.json, card and lineage.
         """
         from omnivideo.pipeline import OmniVideoPipeline
 
-        OmniVideoPipeline.of(self).save_pretrained(folder)
+        OmniVideoPipeline.of(self).save_pretrained(folder, lineage)
 
     def train(self, mode: bool = True) -> OmniVideoModel:
         """Set training mode; the frozen encoders stay in eval mode, for UMT5 would drop out."""

@@ -5,7 +5,7 @@ A diffusers pipeline: `from_pretrained` and `save_pretrained` read and write one
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from transformers import UMT5EncoderModel
 from omnivideo.adapter import Adapter
 from omnivideo.answering import answer
 from omnivideo.build import LATENT_CHANNELS, PARTS
+from omnivideo.card import describe
 from omnivideo.config import MediaKind, OmniVideoConfig
 from omnivideo.errors import InputError
 from omnivideo.folders import check_folder
@@ -114,11 +115,16 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         pipeline: OmniVideoPipeline = super().from_pretrained(str(folder), use_safetensors=True, **options)
         return pipeline
 
-    def save_pretrained(self, folder: str | Path, **options: Any) -> None:
-        """Write the folder; config.json repeats the architecture for readers that do not load diffusers."""
+    def save_pretrained(
+        self, folder: str | Path, lineage: Mapping[str, Any] | None = None, **options: Any
+    ) -> None:
+        """Write the folder with a card and its lineage (dataset version, recipe, stages: any JSON-like
+        values); config.json repeats the architecture for readers that do not load diffusers.
+        """
         super().save_pretrained(str(folder), **{"safe_serialization": True, **options})
         text = self.omni_config.model_dump_json(indent=2)
         Path(folder, "config.json").write_text(text + "\n", encoding="utf-8")
+        describe(folder, self.omni_config, lineage or {})
 
     @property
     def omni_config(self) -> OmniVideoConfig:

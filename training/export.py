@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omnivideo.card import describe
 from training.atomic import write_folder
 
 if TYPE_CHECKING:
     from omnivideo.model import OmniVideoModel
 
 
-def export(base: Path, model: OmniVideoModel, trained: Iterable[str], folder: Path) -> None:
-    """Write the model to `folder`: parts `trained` from memory, all else as files from `base`.
+def export(
+    base: Path,
+    model: OmniVideoModel,
+    trained: Iterable[str],
+    folder: Path,
+    lineage: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the model to `folder`: parts `trained` from memory, all else as files from `base`, and a card and
+    lineage file that say where it comes from.
 
     Taking frozen parts over as files keeps their bytes and types, whatever they were cast to for computing.
     """
@@ -26,6 +34,7 @@ def export(base: Path, model: OmniVideoModel, trained: Iterable[str], folder: Pa
         for name in trained:
             shutil.rmtree(partial / name)  # never write into a linked file: it is the earlier model's too
             parts[name].save_pretrained(partial / name, safe_serialization=True)
+        describe(partial, model.config, lineage or {})
 
     write_folder(folder, write)
 

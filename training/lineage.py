@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from training.atomic import write_json
 from training.config import TrainRequest
 from training.errors import InputError
 from training.run import Run
+from training.stages import STAGES, StageName
 
 IDENTITY = ("data", "model", "mix", "stages")
 
@@ -66,6 +68,14 @@ def write(run: Run, request: TrainRequest, version: int, dataset: dict[str, Any]
             "code_version": code_version(),
         },
     )
+
+
+def of_model(run: Run, stage: StageName, phases: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the lineage of the model after `stage`: the run's own, and every phase trained so far."""
+    path = run.root / "lineage.json"
+    whole: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    before = (run.record(name) for name in STAGES[: STAGES.index(stage)])
+    return {**whole, "stages": [*(phase for record in before if record for phase in record["phases"]), *phases]}
 
 
 def code_version() -> str:

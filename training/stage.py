@@ -11,6 +11,7 @@ from training import export
 from training.checkpoint import Checkpoint
 from training.errors import TrainingError
 from training.frozen import check_unchanged, digests
+from training.lineage import of_model
 from training.parts import count_parameters
 from training.phase import PhaseLoop, Work
 from training.run import entries, first_and_last, rewind
@@ -40,11 +41,12 @@ def train_stage(work: Work, stage: StageName, samples: Sequence[Scored]) -> None
     after = digests(model.parts())
     check_unchanged(before, after, f"stage {stage}", set(before) - set(trained))
     if work.team.rank == 0:
-        export.export(base, model, trained, work.run.stage_model(stage))
+        phases = _summaries(work, stage, model)
+        export.export(base, model, trained, work.run.stage_model(stage), of_model(work.run, stage, phases))
         export.copy(work.run.stage_model(stage), work.run.model)
         proof = {"trained": trained, "before": before, "after": after}
         record = {"stage": stage, "seconds": time.time() - started, **proof}
-        work.run.finish(stage, {**record, "phases": _summaries(work, stage, model)})
+        work.run.finish(stage, {**record, "phases": phases})
 
 
 def _resume(work: Work, stage: StageName) -> Checkpoint | None:

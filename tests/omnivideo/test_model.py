@@ -56,7 +56,7 @@ def test_saving_and_loading_is_bit_identical(model: OmniVideoModel, saved: Path)
 def test_folder_holds_no_pickle(saved: Path, model: OmniVideoModel) -> None:
     """A saved folder has safetensors for each part, JSON and a template; its two configurations agree."""
     suffixes = {file.suffix for file in saved.rglob("*") if file.is_file()}
-    assert suffixes == {".safetensors", ".json", ".jinja"}
+    assert suffixes == {".safetensors", ".json", ".jinja", ".md"}
     assert all(list((saved / part).glob("*.safetensors")) for part in PARTS)
     config = json.loads((saved / "config.json").read_text())
     assert config == json.loads((saved / "model_index.json").read_text())["architecture"]
