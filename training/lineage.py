@@ -74,8 +74,9 @@ def of_model(run: Run, stage: StageName, phases: Sequence[Mapping[str, Any]]) ->
     """Return the lineage of the model after `stage`: the run's own, and every phase trained so far."""
     path = run.root / "lineage.json"
     whole: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    before = (run.record(name) for name in STAGES[: STAGES.index(stage)])
-    return {**whole, "stages": [*(phase for record in before if record for phase in record["phases"]), *phases]}
+    records = [record for name in STAGES[: STAGES.index(stage)] if (record := run.record(name))]
+    earlier = [phase for record in records for phase in record["phases"]]
+    return {**whole, "stages": [*earlier, *phases]}
 
 
 def code_version() -> str:
