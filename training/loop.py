@@ -7,11 +7,12 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from curation.dataset import open_dataset
 from training.config import TrainRequest
+from training.curves import Curves
 from training.errors import InputError
 from training.origin import write_initial_model
 from training.phase import Work
@@ -35,12 +36,14 @@ def train(request: TrainRequest, team: Team) -> None:
         if team.rank == 0 and not run.init.exists():
             write_initial_model(request.model, run.init)
         team.wait()
-        work = Work(request, run, team, open_dataset(request.data, request.version))
-        samples = read_samples(work.dataset)
-        for stage in wanted(request.only_stage):
-            if run.record(stage) is None:
-                train_stage(work, stage, samples)
-            team.wait()
+        dataset = open_dataset(request.data, request.version)
+        with closing(Curves(run.curves)) as curves:
+            work = Work(request, run, team, dataset, curves)
+            samples = read_samples(dataset)
+            for stage in wanted(request.only_stage):
+                if run.record(stage) is None:
+                    train_stage(work, stage, samples)
+                team.wait()
 
 
 @contextmanager

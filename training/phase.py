@@ -8,12 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from training import checkpoint as checkpoints
 from training.cells import CellMaker
 from training.checkpoint import Checkpoint
 from training.config import StageSection, TrainRequest
+from training.curves import Curves
 from training.engine import Engine, Stepped
 from training.errors import TrainingError
 from training.evaluation import Evaluation
@@ -41,11 +43,13 @@ class Work:
     run: Run
     team: Team
     dataset: Dataset
+    curves: Curves
 
     def log(self, entry: dict[str, Any]) -> None:
-        """Add a line to the run's log, once for all workers."""
+        """Add a line to the run's log and points to its curves, once for all workers."""
         if self.team.rank == 0:
             append(self.run.metrics, entry)
+            self.curves.add(entry)
 
 
 class PhaseLoop:
@@ -122,6 +126,7 @@ class PhaseLoop:
                 "learning_rate": rate,
                 "seconds": seconds,
                 "data_wait": (self.loader.waited - waited) / seconds,
+                **_memory(self.work.team),
                 "bucket": batch.bucket._asdict(),
                 **self._judge(stepped, batch, tally),
             }
@@ -183,3 +188,10 @@ class PhaseLoop:
 
 def _losses_alone(means: dict[str, Any]) -> dict[str, Any]:
     return {name: means[name] for name in ("loss", "tasks", "losses")}
+
+
+def _memory(team: Team) -> dict[str, float]:
+    """Return the most GPU memory in use so far; of a CPU's there is nothing to say."""
+    if team.device.type != "cuda":
+        return {}
+    return {"memory_gib": torch.cuda.max_memory_allocated(team.device) / 2**30}

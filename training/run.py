@@ -54,6 +54,11 @@ class Run:
         return self.root / "metrics.jsonl"
 
     @property
+    def curves(self) -> Path:
+        """TensorBoard's folder."""
+        return self.root / "tensorboard"
+
+    @property
     def lock(self) -> Path:
         """Held by the first worker while it trains; says who that is."""
         return self.root / ".lock"

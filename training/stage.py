@@ -50,7 +50,7 @@ def train_stage(work: Work, stage: StageName, samples: Sequence[Scored]) -> None
 
 
 def _resume(work: Work, stage: StageName) -> Checkpoint | None:
-    """Find the stage's newest checkpoint and take the log back to it."""
+    """Find the stage's newest checkpoint and take log and curves back to it."""
     names = [phase.name for phase in phases_of(stage)]
     found = checkpoints.latest(work.run.checkpoints, names, warn=print)
     position = (found.manifest.phase, found.manifest.step) if found else (names[0], -1)
@@ -58,6 +58,7 @@ def _resume(work: Work, stage: StageName) -> Checkpoint | None:
         raise TrainingError(f"workers see different files in {work.run.root}: it must be shared storage")
     if work.team.rank == 0:
         rewind(work.run.metrics, *position)
+        work.curves.begin(entries(work.run.metrics))
     return found
 
 
