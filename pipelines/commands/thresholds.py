@@ -1,4 +1,4 @@
-"""Commands about thresholds, answered from stored scores: whatif."""
+"""Commands about thresholds, answered from stored scores: whatif, calibrate."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     from pipelines.console import reports_errors
 
-    for command in (whatif,):
+    for command in (whatif, calibrate):
         app.command()(reports_errors(command))
 
 
@@ -37,6 +37,37 @@ def whatif(
         return
     for text in _outlook(result):
         typer.echo(text)
+
+
+def calibrate(
+    dataset: Dataset,
+    labels: Annotated[
+        str, typer.Argument(metavar="LABELS.csv", help="columns file or sample_id, and keep (yes or no)")
+    ],
+    version: Annotated[int | None, typer.Option(help="default: the newest")] = None,
+    json: Json = False,
+) -> None:
+    """Measure each threshold against labelled clips, and suggest the value that agrees with them best."""
+    from curation.calibrate import calibrate as compare
+
+    result = compare(dataset, labels, version)
+    if json:
+        print_json(result)
+        return
+    typer.echo(f"{result['labelled']:,} clips labelled, {result['keep']:,} of them keep")
+    header = f"{'threshold':<34} {'value':>9} {'precision':>9} {'recall':>7} {'F1':>6}"
+    typer.echo(f"{header} {'suggested':>10} {'F1 then':>7} {'not scored':>10}")
+    for one in result["thresholds"]:
+        typer.echo(_compared(one))
+    if result["unknown"]:
+        typer.echo(f"not in the dataset: {', '.join(result['unknown'])}")
+
+
+def _compared(one: dict[str, Any]) -> str:
+    now, name = one["now"], f"{one['filter']}.{one['field']}"
+    shown = [" -" if now[key] is None else f"{now[key]:.2f}" for key in ("precision", "recall", "f1")]
+    line = f"{name:<34} {one['value']:>9g} {shown[0]:>9} {shown[1]:>7} {shown[2]:>6}"
+    return f"{line} {_value(one['suggested']):>10} {one['then']['f1']:>7.2f} {one['not_scored']:>10,}"
 
 
 def _outlook(result: dict[str, Any]) -> Iterator[str]:

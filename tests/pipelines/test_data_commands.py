@@ -42,3 +42,15 @@ def test_whatif_shows_both_funnels(dataset: str) -> None:
     assert "1 clips come back" in text
     assert ask("whatif", dataset, "motion.min_flow=0.01")["funnel"]["to"]["kept"] == 2
     assert "did you mean min_flow" in refused("whatif", dataset, "motion.min_flw=1")
+
+
+def test_calibrate_is_a_table(dataset: str, tmp_path: Path) -> None:
+    """Each threshold with how it agrees with the labels, and a better value where there is one."""
+    labels = tmp_path / "labels.csv"
+    labels.write_text("file,keep\na.mp4,yes\nb.mp4,yes\n")
+    text = say("calibrate", dataset, str(labels))
+    assert "2 clips labelled, 2 of them keep" in text
+    line = next(line for line in text.splitlines() if line.startswith("motion.min_flow"))
+    assert line.split()[1:] == ["0.1", "1.00", "0.50", "0.67", "none", "1.00", "0"]
+    assert ask("calibrate", dataset, str(labels))["labelled"] == 2
+    assert "no columns" in refused("calibrate", dataset, __file__)
