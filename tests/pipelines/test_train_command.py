@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -81,15 +82,20 @@ def test_json_says_what_the_contract_says(trained: tuple[Path, dict[str, Any]]) 
     assert Path(result["model"], "model_index.json").is_file()
 
 
+def frames(clip: Path) -> np.ndarray:
+    """The decoded frames, [T, H, W, 3]."""
+    with av.open(str(clip)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
 def test_generate_writes_a_clip(command_line: CommandLine, trained: tuple[Path, dict[str, Any]]) -> None:
-    """The exported model makes a clip of the size that was asked for, the same one for the same seed."""
+    """The exported model makes a clip of the size asked for, for the same seed the same up to rounding."""
     model = trained[1]["model"]
     sizes = ("--frames", "9", "--height", "64", "--width", "64", "--steps", "2")
-    for name in ("a.mp4", "b.mp4"):
-        done = command_line.run("generate", model, "a bike", "--out", name, *sizes)
+    for name, seed in (("a.mp4", "0"), ("b.mp4", "0"), ("c.mp4", "1")):
+        done = command_line.run("generate", model, "a bike", "--out", name, "--seed", seed, *sizes)
         assert done.returncode == 0, done.stderr
-    first, second = ((command_line.folder / name).read_bytes() for name in ("a.mp4", "b.mp4"))
-    assert first == second
-    with av.open(str(command_line.folder / "a.mp4")) as container:
-        frames = list(container.decode(video=0))
-    assert [(f.width, f.height) for f in frames] == [(64, 64)] * 9
+    first, second, other = (frames(command_line.folder / n).astype(int) for n in ("a.mp4", "b.mp4", "c.mp4"))
+    assert first.shape == (9, 64, 64, 3)
+    # Weights are mapped from the file; where they come to lie can change the last bit of a product.
+    assert np.abs(first - second).mean() < 2 < np.abs(first - other).mean()
