@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,8 @@ class Limits:
     """What one child may use."""
 
     memory_bytes: int = 4 << 30  # address space
-    timeout_seconds: float = 300.0  # wall clock, one request
+    timeout_seconds: float = 120.0  # without a sign of life, such as a decoded frame
+    longest_seconds: float = 4 * 3600.0  # wall clock of one request
     max_pixels: int = 64_000_000  # of one frame
 
 
@@ -112,14 +114,26 @@ class MediaWorker:
         try:
             channel.settimeout(self.limits.timeout_seconds)
             wire.send(channel, message)
-            answer = wire.receive(channel)
+            answer = self._patiently(channel)
         except TimeoutError as error:
             self.close()
-            raise MediaError("timeout", f"no answer within {self.limits.timeout_seconds:g} s") from error
+            raise MediaError("timeout", str(error)) from error
         except (EOFError, ConnectionError) as error:
             raise MediaError("crashed", f"decoding ended by {self._end()}") from error
         self._served += 1
         return answer
+
+    def _patiently(self, channel: socket.socket) -> tuple[dict[str, Any], bytes]:
+        """The next message that is not just a sign of life."""
+        began = monotonic()
+        while monotonic() - began < self.limits.longest_seconds:
+            try:
+                message, blob = wire.receive(channel)
+            except TimeoutError:
+                raise TimeoutError(f"no sign of life for {self.limits.timeout_seconds:g} s") from None
+            if "alive" not in message:
+                return message, blob
+        raise TimeoutError(f"no answer within {self.limits.longest_seconds:g} s")
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.errors import MediaError
+from curation.media import pulse
 
 ONE_FRAME_A_PACKET = frozenset(
     ("h264", "hevc", "vp9", "av1", "libdav1d", "mpeg4", "mjpeg", "mpeg1video", "mpeg2video", "prores", "ffv1")
@@ -28,6 +29,7 @@ def frames(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
         for frame in packet.decode():
             decoded += 1
             damaged += frame.is_corrupt
+            pulse.beat()
             yield clock.time(frame), frame
     _check(stream, decoded, packets, damaged)
     clock.check_end(container, stream)

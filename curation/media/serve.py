@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def _serve(channel: socket.socket, timeout: float, max_pixels: int) -> None:
-    from curation.media import wire
+    from curation.media import pulse, wire
 
     _warm()
     wire.send(channel, {"ready": True})
@@ -34,10 +34,20 @@ def _serve(channel: socket.socket, timeout: float, max_pixels: int) -> None:
             message, _ = wire.receive(channel)
         except (EOFError, ConnectionError):
             return
-        signal.setitimer(signal.ITIMER_REAL, timeout + GRACE)
+        _alive(channel, timeout)
+        pulse.watch(lambda: _alive(channel, timeout), timeout / 4)
         answer, blob = _answer(message, max_pixels)
+        pulse.watch(None, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         wire.send(channel, answer, blob)
+
+
+def _alive(channel: socket.socket, timeout: float) -> None:
+    """Tell the parent, and put off the end that comes if both it and this process hang."""
+    from curation.media import wire
+
+    signal.setitimer(signal.ITIMER_REAL, timeout + GRACE)
+    wire.send(channel, {"alive": True})
 
 
 def _warm() -> None:

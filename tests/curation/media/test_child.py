@@ -31,6 +31,8 @@ class Behave(Filter):
             os.kill(os.getpid(), signal.SIGSEGV)
         if self.how == "hang":
             time.sleep(600)
+        if self.how == "slow":
+            time.sleep(0.9)
         if self.how == "eat":
             bytearray(8 << 30)
         if self.how == "ask":
@@ -113,10 +115,19 @@ def test_a_hang_is_a_timeout(behave: str, images: Path) -> None:
         worker.scan(images / "coffee.png", ScanRequest())
         assert worker._process is not None
         pid = worker._process.pid
-        with pytest.raises(MediaError, match="timeout: no answer within 3 s"):
+        with pytest.raises(MediaError, match="timeout: no sign of life for 3 s"):
             worker.scan(images / "coffee.png", asked(behave, "hang"))
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def test_a_long_film_is_no_hang(behave: str, videos: Path) -> None:
+    """A film that takes longer than the limit is judged as long as its frames keep coming, up to a point."""
+    with MediaWorker(Limits(timeout_seconds=4)) as worker:
+        assert len(worker.scan(videos / "bikes.mp4", asked(behave, "slow")).clips) == 6
+    limits = Limits(timeout_seconds=4, longest_seconds=1)
+    with MediaWorker(limits) as worker, pytest.raises(MediaError, match="timeout: no answer within 1 s"):
+        worker.scan(videos / "bikes.mp4", asked(behave, "slow"))
 
 
 def test_memory_is_limited(worker: MediaWorker, behave: str, images: Path) -> None:
@@ -142,8 +153,9 @@ worker.scan({str(images / "coffee.png")!r}, ScanRequest())
 print(worker._process.pid, flush=True)
 import os; os.kill(os.getpid(), 9)
 """
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
-    pid = int(output)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout, done.stderr
+    pid = int(done.stdout)
     import time
 
     deadline = time.monotonic() + 10
