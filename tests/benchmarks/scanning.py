@@ -1,7 +1,7 @@
-"""CPU time of a whole scan over that of decoding alone, file by file: `python tests/benchmarks/scanning.py [FILE …]`.
+"""CPU time of a whole scan over that of decoding alone: `python tests/benchmarks/scanning.py [FILE …]`.
 
-The scan finds scenes, samples frames, runs the cheap filters and makes thumbnails and fingerprints. Both run in this
-process on one thread; each figure is the least of several runs, taken in turn.
+The scan finds scenes, samples frames, runs the cheap filters and makes thumbnails and fingerprints. Both
+run in this process on one thread; each figure is the least of several runs, taken in turn.
 """
 
 from __future__ import annotations
