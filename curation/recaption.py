@@ -83,7 +83,7 @@ class Recaptioner:
     def _stage(self, of_clip: list[tuple[Row, Ask, Written]], captioner: str) -> None:
         first, ask, _ = of_clip[0]
         text = " ".join(str(written.text) for _, _, written in of_clip)
-        copied = checks.copied_share(checks.words(text), checks.words(ask.seen_text))
+        copied = checks.copied_share(text, ask.seen_text)
         row = {
             "sample_id": ask.sample_id,
             "media_sha256": first["media_sha256"],
@@ -91,7 +91,7 @@ class Recaptioner:
             "captioner": captioner,
             "caption_attempts": float(max(written.attempts for _, _, written in of_clip)),
             "caption_copied_text": copied,
-            "caption_instruction": float(checks.looks_like_instruction(ask.seen_text)),
+            "caption_instruction": float(checks.gives_orders(ask.seen_text)),
         }
         self._staging.write(CAPTION, ask.sample_id, pa.Table.from_pylist([row], schema=CAPTIONED))
 

@@ -59,6 +59,11 @@ INSTRUCTIONS = tuple(
     )
 )
 
+LOOKALIKES = str.maketrans("l10", "iio")  # as text recognition mixes them up
+ORDERS = re.compile(  # as `_folded` writes
+    r"(?:ignore|disregard|forget|override)\w{0,25}(?:instruction|prompt)|systemprompt|(?:repiy|respond)oniy"
+)
+
 
 def clean(text: str) -> str:
     """One paragraph: no reasoning, markup, quotes around it or opening like "The video shows"."""
@@ -95,14 +100,19 @@ def problem(text: str, prompt: str, seen_text: str, config: ChecksConfig) -> str
         return "too_short"
     if len(found) > config.max_words:
         return "too_long"
-    if copied_share(found, words(seen_text)) > config.max_copied_share:
+    if copied_share(text, seen_text) > config.max_copied_share:
         return "copies_text"
-    return "copies_prompt" if copied_share(found, words(prompt)) > config.max_copied_share else None
+    return "copies_prompt" if copied_share(text, prompt) > config.max_copied_share else None
 
 
 def looks_like_instruction(text: str) -> bool:
     """Whether a text speaks to a model and not of a picture."""
     return any(pattern.search(text) for pattern in INSTRUCTIONS)
+
+
+def gives_orders(seen_text: str) -> bool:
+    """Whether what can be read in a picture speaks to a model; spaces in it may be lost, letters mixed up."""
+    return looks_like_instruction(seen_text) or bool(ORDERS.search(_folded(words(seen_text))))
 
 
 def words(text: str) -> list[str]:
@@ -117,11 +127,19 @@ def repeated_share(found: Sequence[str], size: int = 5) -> float:
     return _covered([index for index, gram in enumerate(grams) if counts[gram] > 1], size, len(found))
 
 
-def copied_share(found: Sequence[str], source: Sequence[str], size: int = 3) -> float:
-    """Share of the words in n-grams of the source, from 0 to 1."""
-    known = set(_grams(source, size))
-    grams = _grams(found, size)
-    return _covered([index for index, gram in enumerate(grams) if gram in known], size, len(found))
+def copied_share(text: str, source: str, size: int = 3) -> float:
+    """Share of the text's words in n-grams that the source has, from 0 to 1.
+
+    Spaces do not count, nor whether it is an l or an I: text recognition cannot tell.
+    """
+    found, known = words(text), _folded(words(source))
+    starts = [index for index, gram in enumerate(_grams(found, size)) if _folded(gram) in known]
+    return _covered(starts, size, len(found))
+
+
+def _folded(found: Sequence[str]) -> str:
+    """Words run together, letters that look alike as one."""
+    return "".join(found).translate(LOOKALIKES)
 
 
 def _covered(starts: Sequence[int], size: int, total: int) -> float:

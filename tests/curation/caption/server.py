@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
@@ -65,16 +65,14 @@ def serving(behaviour: Behaviour) -> Iterator[Server]:
                 heard.append(asked)
                 busy[0] += 1
                 busy[1] = max(busy)
-            try:
-                self._send(behaviour(number, asked))
-            except ConnectionError:
-                pass  # the client has given up, which some tests are about
-            finally:
-                with lock:
-                    busy[0] -= 1
+            reply = behaviour(number, asked)
+            time.sleep(reply.delay)
+            with lock:
+                busy[0] -= 1  # before the client knows, or it might be served again in between
+            with suppress(ConnectionError):  # the client has given up, which some tests are about
+                self._send(reply)
 
         def _send(self, reply: Reply) -> None:
-            time.sleep(reply.delay)
             self.send_response(reply.status)
             for name, value in {**reply.headers, "Content-Length": str(len(reply.body))}.items():
                 self.send_header(name, value)
