@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
 from curation.errors import InputError, MediaError
-from curation.filters import Clip, Filter, Frames
+from curation.filters import Clip, Filter, Frames, Kind
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,25 @@ class Cascade:
         Raises MediaError("filter_failed") if a filter does not give finite scores; an error is never a score.
         """
         return self._run(self.filters, clip)
+
+    def recall(self, kind: Kind, stored: Mapping[str, float], valid: Container[str]) -> Verdict | None:
+        """The verdict that `judge` would give, from stored scores; None if it takes one that is not there.
+
+        Only scores of filters in `valid` count, and all of these are in the verdict.
+        """
+        scores: dict[str, float] = {}
+        rejected: tuple[str, str] | None = None
+        for rule in self.filters:
+            names = {name: f"{rule.name()}_{name}" for name in rule.scores}
+            there = rule.name() in valid and all(full in stored for full in names.values())
+            scores |= {full: stored[full] for full in names.values()} if there else {}
+            if kind not in rule.applies_to or (rejected and not self.score_all):
+                continue
+            if not there:
+                return None
+            reason = rule.decide({name: stored[full] for name, full in names.items()})
+            rejected = rejected or ((rule.name(), reason) if reason else None)
+        return Verdict(scores, *(rejected or (None, None)))
 
     def _run(self, filters: list[Filter], clip: Clip) -> Verdict:
         scores: dict[str, float] = {}

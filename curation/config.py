@@ -60,6 +60,18 @@ def _identity(filter_name: str) -> str:
     return f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 
 
+def _measuring(rule: Filter) -> dict[str, Any]:
+    """All of a filter that determines its scores."""
+    ((name, fields),) = rule.entry().items()
+    how = {field: value for field, value in fields.items() if field not in rule.thresholds}
+    return {"filter": _identity(name), "revision": getattr(rule, "revision", None), **how}
+
+
+def _sha256(part: Any) -> str:
+    canonical = json.dumps(part, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
 class CurateRequest(BaseModel):
     """One run of `python -m curation.job`."""
 
@@ -102,5 +114,14 @@ class CurateRequest(BaseModel):
             "shards": self.shards.model_dump(exclude={"max_error_share"}),
             "score_all": self.score_all,
         }
-        canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return _sha256(parts)
+
+    def measured(self) -> dict[str, Any]:
+        """Hashes of what determines clips, duplicates and captions, and of each filter what its scores.
+
+        Thresholds are not in it: they decide, they do not measure.
+        """
+        parts = {"split": self.split.model_dump(), "dedup": self.dedup.model_dump()}
+        parts["caption"] = self.caption.identity()
+        filters = {rule.name(): _sha256(_measuring(rule)) for rule in self.rules()}
+        return {**{name: _sha256(part) for name, part in parts.items()}, "filters": filters}

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 VERDICTS = ("kept", "rejected", "duplicate", "error")
 DEDUP_SCORE = "dedup_hamming"  # always there, so that `scores` is never an empty struct (Parquet has none)
 HEAVY = ("media", "edit_source")  # read only when asked for by name
-_NESTED = ("recipe", "input_snapshot", "model_revisions", "funnel")  # JSON text in the log
+# JSON text in the log.
+_NESTED = ("recipe", "measured", "confirms", "input_snapshot", "model_revisions", "funnel")
 _LINEAGE = (*_NESTED, "recipe_sha256", "code_version", "run_id")
 
 

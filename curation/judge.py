@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, TypedDict
+
+import pyarrow as pa
 
 from curation import rows
 from curation.errors import MediaError
 from curation.fetch import Fetched, fetched
 from curation.media.child import MediaWorker
 from curation.media.records import ScanRequest
+from curation.restage import DECIDED
 from curation.sources import Item
 from curation.staging import Staging
 
@@ -18,6 +23,7 @@ PROBLEMS = {
     "bad_name": "a file whose name is not UTF-8 is not read",
 }
 JUDGED = "judged"  # the stage's name
+KNOWN = "known"  # the stage with the hashes of files that need no decoding
 STEPS = {"missing": "sources", "filter_failed": "filters"}  # slug -> the step that failed; others: decode
 
 
@@ -38,19 +44,13 @@ class Outcome(TypedDict):
 class Judge:
     """Judges one file after the other in a child process; its results lie in the staging, by the file's hash.
 
-    `published` is a dataset and a version of it, whose files of this recipe are not judged again.
+    `known` names the staged table of the files that need no decoding.
     """
 
-    def __init__(
-        self,
-        staging: Staging,
-        request: str,
-        recipe_sha256: str,
-        published: tuple[str, int] | None = None,
-    ) -> None:
+    def __init__(self, staging: Staging, request: str, known: str | None = None) -> None:
         self._staging = staging
         self._request = ScanRequest.from_json(request)
-        self._published = _hashes(recipe_sha256, *published) if published else frozenset()
+        self._published = _hashes(staging, known) if known else frozenset()
         self._worker = MediaWorker()
 
     def __call__(self, item: Item) -> Outcome:
@@ -74,9 +74,18 @@ class Judge:
         (table,) = self._staging.read(JUDGED, [file.sha256], columns)
         return _outcome(uri, file.sha256, state, table.to_pylist())
 
-    def _scan(self, file: Fetched) -> Any:
+    def _scan(self, file: Fetched) -> pa.Table:
+        """All clips of a file; those that are decided already are only put beside the others."""
+        decided = self._staging.has(DECIDED, file.sha256)
+        there = self._staging.read(DECIDED, [file.sha256]) if decided else []
+        request = replace(self._request, skip=frozenset(span for table in there for span in _spans(table)))
         try:
-            return rows.judged(file.sha256, self._worker.scan(file.path, self._request))
+            found = self._worker.scan(file.path, request)
+            return (
+                pa.concat_tables([*there, rows.judged(file.sha256, found)])
+                if found.clips or not there
+                else there[0]
+            )
         except MediaError as error:
             step = STEPS.get(error.slug, "decode")
             return rows.failed(file.sha256, step, error.slug, error.message)
@@ -103,8 +112,11 @@ def _outcome(uri: str, sha256: str | None, state: str, clips: list[dict[str, Any
     }
 
 
-def _hashes(recipe_sha256: str, uri: str, version: int) -> frozenset[str]:
-    from curation.dataset import open_dataset
+def _spans(clips: pa.Table) -> Iterator[tuple[int, int]]:
+    starts, ends = clips["start_s"].to_pylist(), clips["end_s"].to_pylist()
+    return ((round(start * 1000), round(end * 1000)) for start, end in zip(starts, ends, strict=True))
 
-    where = f"recipe_sha256 = '{recipe_sha256}' AND source_sha256 IS NOT NULL"
-    return frozenset(open_dataset(uri, version).table(["source_sha256"], where)["source_sha256"].to_pylist())
+
+def _hashes(staging: Staging, known: str) -> frozenset[str]:
+    (table,) = staging.read(KNOWN, [known])
+    return frozenset(table["source_sha256"].to_pylist())

@@ -7,7 +7,6 @@ from functools import partial
 
 from curation import engine
 from curation.config import CurateRequest
-from curation.dataset import Dataset
 from curation.events import Emit, Stage
 from curation.judge import JUDGED, Judge, Outcome
 from curation.losses import Losses, StoppedError
@@ -17,12 +16,14 @@ from curation.staging import Staging
 
 
 def judge_all(
-    request: CurateRequest, items: Sequence[Item], staging: Staging, base: Dataset | None, emit: Emit
+    request: CurateRequest, items: Sequence[Item], staging: Staging, known: str | None, emit: Emit
 ) -> dict[str, Outcome]:
-    """The outcome of each input, by its uri. Raises StoppedError if most of them fail."""
+    """The outcome of each input, by its uri; `known` names the staged hashes of files that need no decoding.
+
+    Raises StoppedError if most of them fail.
+    """
     scan = ScanRequest(split=request.split, filters=request.rules(), score_all=request.score_all)
-    published = None if base is None or request.fresh else (base.uri, base.version)
-    make = partial(Judge, staging, scan.to_json(), request.recipe_sha256(), published)
+    make = partial(Judge, staging, scan.to_json(), known)
     tally = _Tally(items, request.shards.max_error_share, emit)
     largest_first = sorted(items, key=lambda item: -item.size)  # or one long film is left at the end
     try:

@@ -21,6 +21,7 @@ def lineage(request: CurateRequest, hashes: Iterable[str], funnel: Funnel) -> di
     return {
         "recipe": request.recipe or request.model_dump(mode="json", exclude={"recipe", "run_id", "out"}),
         "recipe_sha256": request.recipe_sha256(),
+        "measured": request.measured(),
         "code_version": code_version(),
         "input_snapshot": {"sha256": snapshot, "inputs": len(known)},
         "model_revisions": model_revisions(request),

@@ -25,6 +25,7 @@ PUBLISHED = (
     *("sample_id", "source_sha256", "uri", "task", "start_s", "end_s", "width", "height"),
     *("verdict", "filter", "reason", "detail", "scores", "fingerprint", "recipe_sha256"),
 )
+_FATE = ("verdict", "filter", "reason", "detail", "uri")
 QUALITY = "quality_block_quality"  # of two equally large clips, the higher one is less compressed
 
 
@@ -39,6 +40,7 @@ class Plan:
     reused: list[Row] = field(default_factory=list)
     replaced: set[str] = field(default_factory=set)
     reused_inputs: int = 0
+    confirmed: set[str] = field(default_factory=set)  # recipes of rows that this run would judge alike
 
     @property
     def changes(self) -> bool:
@@ -72,9 +74,14 @@ class Planner:
         self._fresh = fresh
 
     def settled(self, sha256: str) -> bool:
-        """Whether a file's clips stand in the version before as this recipe judges them."""
+        """Whether a file's clips stand in the version before as this recipe judged them."""
         found = self._by_hash.get(sha256, ())
-        return not self._fresh and any(row["recipe_sha256"] == self._recipe for row in found)
+        recipes = {row["recipe_sha256"] for row in found if row["reason"] != rows.EXACT_DUPLICATE}
+        return not self._fresh and recipes == {self._recipe}
+
+    def all_settled(self) -> list[str]:
+        """The hashes of all settled files."""
+        return [sha256 for sha256 in self._by_hash if self.settled(sha256)]
 
     def plan(
         self,
@@ -83,9 +90,12 @@ class Planner:
         judged: Mapping[str, Sequence[Row]],
         dedup: DedupConfig,
     ) -> Plan:
-        """Rows of `items`, in their order; `judged` has the clips of each file not settled, by its hash."""
+        """Rows of `items`, in their order; `judged` has the clips of each file not settled, by its hash.
+
+        A clip that was decided without its file has the published row `before`, which stays if it may.
+        """
         plan = Plan()
-        originals: dict[str, Item] = {}
+        originals: dict[str, str] = {}
         listed = {item.uri for item in items}
         for item in items:
             sha256 = outcomes[item.uri]["sha256"]
@@ -95,16 +105,26 @@ class Planner:
             plan.replaced |= {row["sample_id"] for row in self._unread.get(item.uri, ())}
             if self.settled(sha256):
                 self._settled(plan, item, sha256)
-            elif sha256 in originals:
+                continue
+            original = originals.setdefault(sha256, _original(item, sha256, judged[sha256], outcomes))
+            if item.uri != original:
                 task = judged[sha256][0]["task"]
-                plan.new.append(_row(item, rows.copy(sha256, item.uri, task, originals[sha256].uri), sha256))
+                copy = rows.copy(sha256, item.uri, task, original)
+                plan.new.append(_row(item, copy | self._before(copy, sha256, judged), sha256))
             else:
-                originals[sha256] = item
                 plan.replaced |= set(self._replaced(sha256, listed))
                 seen = {"staged": True, "rate": _rate(item, judged[sha256])}
                 plan.new += [_row(item, clip, sha256) | seen for clip in judged[sha256]]
         self._mark_near_duplicates(plan, dedup)
+        _spare(plan)
         return plan
+
+    def _before(self, copy: Row, sha256: str, judged: Mapping[str, Sequence[Row]]) -> Row:
+        """The published row of a copy, if the clips of its file are decided without it."""
+        if not any(clip.get("before") for clip in judged[sha256]):
+            return {}
+        known = (row for row in self._by_hash[sha256] if row["sample_id"] == copy["sample_id"])
+        return {"before": next(known, None)}
 
     def _unreadable(self, plan: Plan, item: Item, outcome: Outcome) -> None:
         known = self._unread.get(item.uri, [])
@@ -139,12 +159,33 @@ class Planner:
             return
         standing = (row for row in self._published if row["verdict"] == "kept")
         old = [row for row in standing if row["sample_id"] not in plan.replaced]
-        candidates = [*(candidate(row, True) for row in old), *(candidate(row, False) for row in kept)]
-        found = find_duplicates(candidates, dedup)
+        asked = [candidate(row, bool(row.get("standing"))) for row in kept]
+        found = find_duplicates([*(candidate(row, True) for row in old), *asked], dedup)
         for row in kept:
             match = found.get(row["sample_id"])
-            if match:
+            if match and not row.get("standing"):
                 row |= {**rows.looks_like(match.winner, match.hamming), DEDUP_SCORE: match.hamming}
+
+
+def _original(item: Item, sha256: str, clips: Sequence[Row], outcomes: Mapping[str, Outcome]) -> str:
+    """Of the files with the same bytes, the one whose clips they are: the first, or the published one."""
+    before = next((clip["before"]["uri"] for clip in clips if clip.get("before")), item.uri)
+    return before if before in outcomes and outcomes[before]["sha256"] == sha256 else item.uri
+
+
+def _spare(plan: Plan) -> None:
+    """Leave rows as they are published that were decided without their file and come out the same."""
+    coming = [row for row in plan.new if not _same(row, row.get("before"))]
+    staying = [row["before"] for row in plan.new if _same(row, row.get("before"))]
+    plan.new, plan.reused = coming, [*plan.reused, *staying]
+    plan.replaced -= {row["sample_id"] for row in staying}
+    plan.confirmed |= {row["recipe_sha256"] for row in staying}
+    plan.reused_inputs += len({row["uri"] for row in staying} - {row["uri"] for row in coming})
+
+
+def _same(row: Row, before: Row | None) -> bool:
+    again = row["verdict"] == "kept" and row.get("again")
+    return before is not None and not again and all(row[key] == before[key] for key in _FATE)
 
 
 def _row(item: Item, found: Mapping[str, Any], sha256: str | None) -> Row:

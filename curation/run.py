@@ -17,12 +17,14 @@ from curation.cutter import CUT
 from curation.dataset import VERDICTS, Dataset
 from curation.events import Emit, Stage
 from curation.finishing import finish
-from curation.judge import JUDGED, Outcome
+from curation.judge import JUDGED, KNOWN, Outcome
 from curation.judging import judge_all
 from curation.lineage import lineage
 from curation.losses import StoppedError
 from curation.plan import PUBLISHED, Plan, Planner, Row
 from curation.publish import Change, ConflictError, check_output, discard, existing, publish
+from curation.redecide import Decided, redecide
+from curation.restage import DECIDED, restage
 from curation.rows import BULKY
 from curation.rows import JUDGED as JUDGED_ROWS
 from curation.shard import ShardFile
@@ -88,26 +90,53 @@ class _Run:
         self._staging = staging
         self._emit = emit
         self._base: Dataset | None = existing(request.out)
+        published: list[Row] = self._base.table(PUBLISHED).to_pylist() if self._base else []
+        self._planner = Planner(published, request.recipe_sha256(), request.fresh)
+        known = self._base is not None and not request.fresh
+        history = self._base.history() if self._base else []
+        self._decided = redecide(published, history, request) if known else Decided()
 
     def go(self) -> tuple[int, Plan]:
         """Judge, plan, finish and publish; if nothing changes, the version stays what it is."""
-        outcomes = judge_all(self._request, self._items, self._staging, self._base, self._emit)
+        known = self._know()
+        outcomes = judge_all(self._request, self._items, self._staging, known, self._emit)
         plan = self._plan(outcomes)
         _discard_attempts(self._staging)
         if not plan.changes and self._base is not None:
             return self._base.version, plan
+        self._restage(plan)
         finish(self._request, plan, self._staging, self._emit)
         attempt = uuid.uuid4().hex[:12]
         self._staging.write(ATTEMPT, attempt, pa.table({"attempt": [attempt]}))
         shards = self._write(plan, attempt)
         hashes = {outcome["sha256"] or outcome["uri"] for outcome in outcomes.values()}
         told = lineage(self._request, hashes, plan.funnel(len(self._items)))
+        told["confirms"] = sorted(plan.confirmed)
         change = Change(attempt, shards, plan.replaced, self._score_names(), told)
         return publish(self._request.out, self._base, change).version, plan
 
+    def _know(self) -> str | None:
+        """Tell the workers which files, and which clips of others, need no decoding."""
+        if self._base is None:
+            return None
+        name = str(self._base.version)
+        hashes = [*self._planner.all_settled(), *self._decided.whole]
+        self._staging.write(KNOWN, name, pa.table({"source_sha256": pa.array(hashes, pa.string())}))
+        listed = {item.uri for item in self._items}
+        partly = self._decided.partly.items()
+        wanted = {one: clips for one, clips in partly if any(clip["uri"] in listed for clip in clips)}
+        restage(self._base, self._staging, DECIDED, wanted)
+        return name
+
+    def _restage(self, plan: Plan) -> None:
+        """Stage the files that were decided without a worker and have rows that change."""
+        changed = {row["source_sha256"] for row in plan.new if row["staged"]}
+        files = {one: clips for one, clips in self._decided.whole.items() if one in changed}
+        if self._base is not None:
+            restage(self._base, self._staging, JUDGED, files)
+
     def _plan(self, outcomes: Mapping[str, Outcome]) -> Plan:
-        published: list[Row] = self._base.table(PUBLISHED).to_pylist() if self._base else []
-        planner = Planner(published, self._request.recipe_sha256(), self._request.fresh)
+        planner = self._planner
         hashes = {o["sha256"] for o in outcomes.values() if o["sha256"] and not planner.settled(o["sha256"])}
         judged = self._judged(sorted(hashes))
         stage = Stage("dedup", self._emit)
@@ -122,9 +151,15 @@ class _Run:
         return plan
 
     def _judged(self, hashes: list[str]) -> dict[str, list[Row]]:
+        """The clips of files, each with what is known of its published row."""
         columns = [name for name in JUDGED_ROWS.names if name not in BULKY]
-        tables = self._staging.read(JUDGED, hashes, columns)
-        return {sha256: table.to_pylist() for sha256, table in zip(hashes, tables, strict=True)}
+        scanned = [sha256 for sha256 in hashes if sha256 not in self._decided.whole]
+        tables = self._staging.read(JUDGED, scanned, columns)
+        found = dict(self._decided.whole)
+        for sha256, table in zip(scanned, tables, strict=True):
+            decided = {clip["sample_id"]: clip for clip in self._decided.partly.get(sha256, ())}
+            found[sha256] = [decided.get(row["sample_id"], row) for row in table.to_pylist()]
+        return found
 
     def _write(self, plan: Plan, attempt: str) -> list[ShardFile]:
         config = self._request.shards

@@ -43,6 +43,15 @@ def strip(pictures: list[NDArray[np.uint8]]) -> bytes:
     return buffer.getvalue()
 
 
+def apart(strip: bytes, width: int, height: int) -> list[NDArray[np.uint8]]:
+    """The pictures of the strip of a clip of this size, without their black bars."""
+    row = np.asarray(Image.open(io.BytesIO(strip)).convert("RGB"))
+    wide, high = _fitted(width, height)
+    top = (HEIGHT - high) // 2
+    count = max(1, round(row.shape[1] / wide))
+    return [np.ascontiguousarray(part) for part in np.array_split(row[top : top + high], count, axis=1)]
+
+
 def fingerprint(pictures: list[NDArray[np.uint8]]) -> bytes:
     """40 bytes: the 64-bit perceptual hash (`imagehash.phash`: DCT of 32x32 luma) of each of 5 pictures."""
     known: dict[int, bytes] = {}
@@ -55,10 +64,14 @@ def fingerprint(pictures: list[NDArray[np.uint8]]) -> bytes:
 
 def _framed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A picture on a canvas of the strip's height, enlarged if it is smaller."""
-    height, width = picture.shape[:2]
-    scale = min(HEIGHT / height, WIDEST / width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
+    size = _fitted(picture.shape[1], picture.shape[0])
     canvas = np.zeros((HEIGHT, size[0], 3), np.uint8)
     top = (HEIGHT - size[1]) // 2
     canvas[top : top + size[1]] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     return canvas
+
+
+def _fitted(width: int, height: int) -> tuple[int, int]:
+    """Width and height of a picture in the strip."""
+    scale = min(HEIGHT / height, WIDEST / width)
+    return max(1, round(width * scale)), max(1, round(height * scale))

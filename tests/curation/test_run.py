@@ -189,7 +189,7 @@ def test_file_that_changed_after_judging_is_an_error(tmp_path: Path, images: Pat
     path = tmp_path / "a.png"
     shutil.copy(images / "coins.png", path)
     staging = Staging(str(tmp_path / "dataset"), "recipe")
-    outcome = Judge(staging, ScanRequest().to_json(), "recipe")(Item(str(path), "s", None, 0))
+    outcome = Judge(staging, ScanRequest().to_json())(Item(str(path), "s", None, 0))
     shutil.copy(images / "rocket.jpg", path)
     take = Take(str(path), str(outcome["sha256"]), ["x"])
     config = request(tmp_path, tmp_path).caption
@@ -202,7 +202,7 @@ def test_remote_and_unreadable_files_are_judged(tmp_path: Path, images: Path) ->
     import fsspec
 
     fsspec.filesystem("memory").pipe("/media/a.png", (images / "coins.png").read_bytes())
-    judge = Judge(Staging(str(tmp_path), "recipe"), ScanRequest().to_json(), "recipe")
+    judge = Judge(Staging(str(tmp_path), "recipe"), ScanRequest().to_json())
     outcome = judge(Item("memory://media/a.png", "s", None, 0))
     assert (outcome["state"], outcome["kept"]) == ("judged", 1)
     gone = judge(Item("memory://media/gone.png", "s", None, 0))
