@@ -147,7 +147,7 @@ class StagesSection(Section):
     checkpoint_every: int = Field(default=500, ge=1, description="steps between checkpoints")
     keep_checkpoints: int = Field(default=2, ge=1)
     max_skipped_steps: int = Field(
-        default=10, ge=1, description="in a row, for gradients not finite, before giving up"
+        default=10, ge=1, description="in a row, for spikes or gradients not finite, before giving up"
     )
     spike_factor: float | None = Field(
         default=None, gt=1.0, description="a step whose loss is above so many running medians is not taken"

@@ -76,6 +76,11 @@ class Engine:
         self._engine.step()
         return Stepped(float(self._engine.get_global_grad_norm()), bool(self._engine.was_step_applied()))
 
+    def drop(self) -> None:
+        """Forget the gradients of this step."""
+        for parameter in self._parameters:
+            parameter.grad = None
+
     def shard(self) -> dict[str, Tensor]:
         """Return this worker's part of the flat master weights and Adam's moments, by group, on the CPU."""
         tensors: dict[str, Tensor] = {}

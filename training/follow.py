@@ -50,7 +50,7 @@ def _tell(entry: Mapping[str, Any], seconds: float) -> None:
         return
     step, steps = entry["step"], entry["steps"]
     done = entry["kind"] == "probe" and step == steps
-    more = {"sample_ids": entry["sample_ids"]} if "sample_ids" in entry else {}
+    more = {name: entry[name] for name in ("reason", "sample_ids", "rolled_back_to") if name in entry}
     if "parameters" in entry:
         phase = next(phase for phase in PHASES if phase.name == entry["phase"])
         print(parts_table(phase, entry["parameters"]), flush=True)

@@ -16,15 +16,16 @@ from training.cells import CellMaker
 from training.checkpoint import Checkpoint
 from training.config import StageSection, TrainRequest
 from training.curves import Curves
-from training.engine import Engine, Stepped
+from training.engine import Engine
 from training.errors import TrainingError
 from training.evaluation import Evaluation
 from training.loader import Loader
 from training.memory import Memory
 from training.parts import count_parameters
 from training.plan import Batch, Draw
-from training.run import Run, append
+from training.run import Run, append, entries
 from training.schedule import PhasePlan
+from training.spikes import SpikeWatch
 from training.stages import Phase, learning_rate
 from training.tally import Tally, finite
 from training.team import Team
@@ -57,11 +58,12 @@ class PhaseLoop:
 
     def __init__(self, work: Work, phase: Phase, plan: PhasePlan, model: OmniVideoModel) -> None:
         self.work, self.phase, self.plan = work, phase, plan
-        self.settings: StageSection = phase.settings(work.request.stages)
+        self.stages = work.request.stages
+        self.settings: StageSection = phase.settings(self.stages)
         self.trainee = Trainee(model, phase.trainable, self.settings.gradient_checkpointing)
         self.engine = Engine(self.trainee, self.settings, work.team.device)
         self.loader = Loader(work.dataset, self.settings.fps)
-        memory = Memory(work.request.stages.cache_megabytes)
+        memory = Memory(self.stages.cache_megabytes)
         self.cells = CellMaker(
             model, phase, self.loader, memory, work.team.device, work.request.mix.caption_dropout
         )
@@ -74,20 +76,33 @@ class PhaseLoop:
     def run(self, found: Checkpoint | None) -> None:
         """Take the remaining steps."""
         try:
-            start = self._restore(found) if found else 0
-            if start == 0:
-                self._probe(0)
-                self._hold_out(0)
+            start = self._restore(found) if found else self._begin()
+            self.watch = SpikeWatch(self.stages.spike_factor, self._losses_taken())
             for step in range(start, self.plan.steps):
                 self._step(step)
-                if self._due(step + 1, self.work.request.stages.evaluate_every):
+                if self._due(step + 1, self.stages.evaluate_every):
                     self._hold_out(step + 1)  # before the checkpoint: a resumed run need not repeat it
-                if self._due(step + 1, self.work.request.stages.checkpoint_every):
+                if self._due(step + 1, self.stages.checkpoint_every):
                     self._save(step + 1)
             self._probe(self.plan.steps)
         finally:
             self.loader.close()
         self.engine.close()
+
+    def _begin(self) -> int:
+        self._probe(0)
+        self._hold_out(0)
+        if self.stages.spike_factor and self.stages.spike_policy == "rollback":
+            self._save(0)  # somewhere to go back to
+        return 0
+
+    def _losses_taken(self) -> list[float]:
+        """Return the phase's losses so far: from the log, so that a resumed run judges alike."""
+        if self.stages.spike_factor is None:
+            return []
+        log = entries(self.work.run.metrics) if self.work.team.rank == 0 else []
+        mine = [e["loss"] for e in log if e["kind"] == "step" and e["phase"] == self.phase.name]
+        return self.work.team.gather([loss for loss in mine if loss is not None])[0]
 
     def _due(self, step: int, every: int) -> bool:
         return step % every == 0 or step == self.plan.steps
@@ -99,7 +114,7 @@ class PhaseLoop:
         return found.manifest.step
 
     def _save(self, step: int) -> None:
-        root, keep = self.work.run.checkpoints, self.work.request.stages.keep_checkpoints
+        root, keep = self.work.run.checkpoints, self.stages.keep_checkpoints
         position = (self.phase.name, step)
         checkpoints.save(root, position, self.engine.shard(), self.engine.layout(), self.work.team)
         if self.work.team.rank == 0:
@@ -114,23 +129,50 @@ class PhaseLoop:
             self.engine.backward(losses.sum() / share)
         self._prefetch(step + 1)
         rate = learning_rate(self.settings, step)
-        stepped = self.engine.step(rate)
-        entry = tally.means(self.work.team, len(batch.draws))
+        means = tally.means(self.work.team, len(batch.draws))
+        outcome = self._update(rate, means["loss"], batch, tally)
         seconds = time.perf_counter() - started
         self.work.log(
             {
-                **self._head("step" if stepped.applied else "skipped", step + 1),
+                **self._head("skipped" if "reason" in outcome else "step", step + 1),
                 "sub_stage": sub_stage,
-                **entry,
-                "grad_norm": finite(stepped.grad_norm),
+                **means,
                 "learning_rate": rate,
                 "seconds": seconds,
                 "data_wait": (self.loader.waited - waited) / seconds,
                 **_memory(self.work.team),
                 "bucket": batch.bucket._asdict(),
-                **self._judge(stepped, batch, tally),
+                **outcome,
             }
         )
+
+    def _update(self, rate: float, loss: float | None, batch: Batch, tally: Tally) -> dict[str, Any]:
+        """Take the step, unless loss or gradients forbid it; return what the log says of it."""
+        limit = self.watch.limit()
+        if limit is not None and loss is not None and loss > limit:
+            self.engine.drop()
+            named = self._name(batch, tally.above(limit), f"a loss above {limit:.4g}")
+            return {"grad_norm": None, "reason": "spike", "limit": limit, **named, **self._roll_back()}
+        stepped = self.engine.step(rate)
+        outcome = {"grad_norm": finite(stepped.grad_norm)}
+        if not stepped.applied:
+            named = self._name(batch, tally.above(math.inf), "no finite gradients")
+            return {**outcome, "reason": "not_finite", **named}
+        self.skipped = 0
+        self.watch.take(loss)
+        return outcome
+
+    def _roll_back(self) -> dict[str, int]:
+        """If the recipe wants it, return to the newest checkpoint; the next batch is the one after this.
+
+        Going over the same batches again would only lead here again, so they all stay left out.
+        """
+        if self.stages.spike_policy == "skip":
+            return {}
+        found = checkpoints.latest(self.work.run.checkpoints, [self.phase.name], warn=print)
+        if found is None:
+            raise TrainingError(f"{self.phase.name}: no checkpoint is left to roll back to")
+        return {"rolled_back_to": self._restore(found)}
 
     def _losses(self, batch: Batch, key: tuple[object, ...], tally: Tally) -> Iterator[Tensor]:
         """Yield the losses of each cell of this worker's share; backward must follow before the next."""
@@ -154,20 +196,16 @@ class PhaseLoop:
             self.cells.prefetch(batch.for_worker(self.work.team.rank, self.work.team.size), batch.bucket)
 
     def _seed(self) -> tuple[object, ...]:
-        return (self.work.request.stages.seed, self.phase.name)
+        return (self.stages.seed, self.phase.name)
 
-    def _judge(self, stepped: Stepped, batch: Batch, tally: Tally) -> dict[str, Any]:
+    def _name(self, batch: Batch, mine: list[str], what: str) -> dict[str, list[str]]:
         """Name the samples of a step that was skipped; stop the run when too many were in a row."""
-        if stepped.applied:
-            self.skipped = 0
-            return {}
         self.skipped += 1
-        named = sorted({name for names in self.work.team.gather(tally.above(math.inf)) for name in names})
+        named = sorted({name for names in self.work.team.gather(mine) for name in names})
         named = named or [draw.sample.sample_id for draw in batch.draws]
-        if self.skipped > self.work.request.stages.max_skipped_steps:
+        if self.skipped > self.stages.max_skipped_steps:
             raise TrainingError(
-                f"{self.phase.name}: no finite gradients in {self.skipped} steps; last samples: "
-                + ", ".join(named)
+                f"{self.phase.name}: {what} in {self.skipped} steps; last samples: {', '.join(named)}"
             )
         return {"sample_ids": named}
 
