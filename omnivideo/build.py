@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from omnivideo.adapter import Adapter
-from omnivideo.config import OmniVideoConfig
+from omnivideo.config import MllmConfig, OmniVideoConfig
 from omnivideo.decoder import build_dit, build_text_encoder, build_vae
 from omnivideo.mllm import Mllm, TextHead
+from omnivideo.transformers_mllm import TransformersMllm
 from omnivideo.vision_head import VisionHead
 from omnivideo.vision_tower import VisionTower
 
@@ -22,25 +23,32 @@ PARTS = ("mllm", "vision_tower", "text_head", "vision_head", "adapter", "dit", "
 
 
 def _mllm(config: OmniVideoConfig) -> Any:
-    return Mllm(llm=config.mllm.llm.model_dump(), vision_size=config.mllm.vision.hidden_size)
-
-
-def _vision_tower(config: OmniVideoConfig) -> Any:
-    return VisionTower(
-        understanding_config=config.mllm.vision.model_dump(),
-        target_config=config.vision_head.target.model_dump(),
-        select_layer=config.mllm.select_layer,
+    mllm = config.mllm
+    if isinstance(mllm, MllmConfig):
+        return Mllm(mllm.llm.model_dump(), mllm.vision.hidden_size, mllm.projector)
+    return TransformersMllm(
+        model=mllm.model,
+        image_size=mllm.image_size,
+        image_mean=list(mllm.image_mean),
+        image_std=list(mllm.image_std),
     )
 
 
+def _vision_tower(config: OmniVideoConfig) -> Any:
+    target, mllm = config.vision_head.target.model_dump(), config.mllm
+    if isinstance(mllm, MllmConfig):
+        return VisionTower(mllm.vision.model_dump(), target, mllm.select_layer)
+    return VisionTower(None, target)
+
+
 def _text_head(config: OmniVideoConfig) -> Any:
-    return TextHead(hidden_size=config.mllm.llm.hidden_size, vocab_size=config.mllm.llm.vocab_size)
+    return TextHead(hidden_size=config.mllm.hidden_size, vocab_size=config.mllm.vocab_size)
 
 
 def _vision_head(config: OmniVideoConfig) -> Any:
     head = config.vision_head
     return VisionHead(
-        hidden_size=config.mllm.llm.hidden_size,
+        hidden_size=config.mllm.hidden_size,
         vision_size=head.target.hidden_size,
         depth=head.depth,
         mode=head.mode,

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MediaKind = Literal["image", "video"]
+ProjectorKind = Literal["mlp_downsample", "mlp_downsample_2x2_fix"]
 
 
 class Frozen(BaseModel):
@@ -50,12 +51,45 @@ class MllmConfig(Frozen):
 
     llm: LlmConfig
     vision: SiglipConfig
+    projector: ProjectorKind = Field(
+        default="mlp_downsample", description="VILA 1.5's, or NVILA's, which merges patches row after row"
+    )
     select_layer: int = Field(
         default=-2, description="which hidden state of the tower is read; VILA: the last but one"
     )
     max_frames: int = Field(
         default=8, description="frames of a clip shown to the language model, evenly spaced"
     )
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the hidden states that the heads read."""
+        return self.llm.hidden_size
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the input embedding."""
+        return self.llm.vocab_size
+
+
+class TransformersConfig(Frozen):
+    """Another image-text-to-text model of transformers in VILA's place, its own tower included."""
+
+    model: dict[str, Any] = Field(description="its configuration, as transformers writes it")
+    image_size: int = Field(description="pixels a side; frames are resized to it")
+    image_mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    image_std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    max_frames: int = 8
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the hidden states that the heads read."""
+        return int(self.model["text_config"]["hidden_size"])
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the input embedding."""
+        return int(self.model["text_config"]["vocab_size"])
 
 
 class VisionHeadConfig(Frozen):
@@ -158,7 +192,7 @@ class GenerationConfig(Frozen):
 class OmniVideoConfig(Frozen):
     """The whole model."""
 
-    mllm: MllmConfig
+    mllm: MllmConfig | TransformersConfig
     vision_head: VisionHeadConfig
     adapter: AdapterConfig
     dit: DitConfig

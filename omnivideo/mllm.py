@@ -19,9 +19,13 @@ class Merge2x2(nn.Module):
     """Four neighbouring patches into one token: [M, S², C] -> [M, ceil(S/2)², 4C], odd grids padded with
     zeros.
 
-    Column after column, as VILA's released projector orders tokens and channels
-    (llava/model/multimodal_projector/base_projector.py, DownSampleBlock).
+    Column after column, as VILA 1.5's projector orders tokens; row after row as NVILA's `2x2_fix` does
+    (llava/model/multimodal_projector/base_projector.py, DownSampleBlock and DownSample2x2BlockFix).
     """
+
+    def __init__(self, row_major: bool = False) -> None:
+        super().__init__()
+        self.row_major = row_major
 
     def forward(self, patches: Tensor) -> Tensor:
         """Merge the patches of M frames."""
@@ -31,16 +35,19 @@ class Merge2x2(nn.Module):
         grid = nn.functional.pad(patches.view(frames, side, side, channels), (0, 0, 0, odd, 0, odd))
         half = (side + odd) // 2
         blocks = grid.view(frames, half, 2, half, 2, channels)  # M, row, in-row, column, in-column, C
-        return blocks.permute(0, 3, 1, 2, 4, 5).reshape(frames, half * half, 4 * channels)
+        order = (0, 1, 3, 2, 4, 5) if self.row_major else (0, 3, 1, 2, 4, 5)
+        return blocks.permute(order).reshape(frames, half * half, 4 * channels)
 
 
 class Projector(nn.Module):
-    """VILA's `mlp_downsample`; `layers` carries the released names (1: norm, 2 and 4: linear)."""
+    """VILA's `mlp_downsample` or NVILA's `mlp_downsample_2x2_fix`; `layers` carries the released names (1:
+    norm, 2 and 4: linear).
+    """
 
-    def __init__(self, vision_size: int, hidden_size: int) -> None:
+    def __init__(self, vision_size: int, hidden_size: int, kind: str = "mlp_downsample") -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            Merge2x2(),
+            Merge2x2(row_major=kind == "mlp_downsample_2x2_fix"),
             nn.LayerNorm(4 * vision_size),
             nn.Linear(4 * vision_size, hidden_size),
             nn.GELU(),
@@ -62,10 +69,10 @@ class Mllm(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers ships no
     _supports_gradient_checkpointing = True
 
     @register_to_config  # type: ignore[untyped-decorator]
-    def __init__(self, llm: dict[str, Any], vision_size: int) -> None:
+    def __init__(self, llm: dict[str, Any], vision_size: int, projector_kind: str = "mlp_downsample") -> None:
         super().__init__()
         self.body = AutoModel.from_config(AutoConfig.for_model(**llm))
-        self.projector = Projector(vision_size, llm["hidden_size"])
+        self.projector = Projector(vision_size, llm["hidden_size"], projector_kind)
 
     def enable_gradient_checkpointing(self, *_: Any) -> None:
         """Recompute the body's layers in the backward pass."""
@@ -134,3 +141,12 @@ class TextHead(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers ship
         """[B, L, D] -> [B, L, vocabulary]."""
         logits: Tensor = self.lm_head(hidden)
         return logits
+
+
+def grown(weight: Tensor, rows: int) -> Tensor:
+    """A copy of a vocabulary's weight [V, D] with `rows` rows, the new ones at the mean of the old.
+
+    A copy even when nothing grows: small models tie their head to the embedding, parts must share nothing.
+    """
+    new = weight.float().mean(dim=0, keepdim=True).to(weight.dtype).expand(rows - len(weight), -1)
+    return torch.cat([weight, new]).clone()

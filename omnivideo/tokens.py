@@ -45,7 +45,9 @@ def byte_tokenizer(append_eos: bool = False) -> Any:
 
 
 def add_markers(tokenizer: Any) -> int:
-    """Add the four markers to a released tokenizer; returns how many were new."""
+    """Add the four markers to a released tokenizer, and padding if it has none; returns how many were new."""
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
     return int(tokenizer.add_special_tokens({"extra_special_tokens": list(MARKERS)}))
 
 

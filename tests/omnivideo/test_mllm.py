@@ -22,6 +22,13 @@ def test_merge_keeps_the_released_order(side: int) -> None:
             assert torch.equal(merged[:, column * half + row], block)
 
 
+def test_nvilas_merge_runs_row_after_row() -> None:
+    """With `2x2_fix` the same merged tokens come row after row."""
+    patches = torch.randn(1, 36, 3)
+    columns = Merge2x2()(patches).view(1, 3, 3, 12)
+    assert torch.equal(Merge2x2(row_major=True)(patches).view(1, 3, 3, 12), columns.transpose(1, 2))
+
+
 def test_media_places_take_projected_patches_in_order(model: OmniVideoModel) -> None:
     """Each MEDIA position holds the next projected token, and words keep their embeddings."""
     ids = torch.tensor([[5] + [MEDIA] * 9 + [6], [7, *[MEDIA] * 9, 8]])

@@ -94,6 +94,20 @@ def test_released_parts_make_a_model_that_saves_and_runs(model: OmniVideoModel, 
     assert torch.isfinite(again.predict_visual(["x"], "video")).all()
 
 
+def test_nvilas_projector_is_told_from_vilas(tmp_path: Path) -> None:
+    """The folder's own projector type decides the order of merged tokens; an unknown one is refused."""
+    _vila(tmp_path)
+    file = tmp_path / "mm_projector" / "config.json"
+    for kind, row_major in (("mlp_downsample", False), ("mlp_downsample_2x2_fix", True)):
+        file.write_text(json.dumps({"mm_projector_type": kind}))
+        vila = load_vila(tmp_path)
+        assert vila.mllm.projector.layers[0].row_major == row_major
+        assert vila.config.projector == vila.mllm.config.projector_kind == kind
+    file.write_text(json.dumps({"mm_projector_type": "mlp2x_gelu"}))
+    with pytest.raises(InputError, match="mlp2x_gelu"):
+        load_vila(tmp_path)
+
+
 def test_an_incomplete_folder_is_refused(tmp_path: Path) -> None:
     """A folder without its projector is an input error that says what is missing."""
     _vila(tmp_path)
