@@ -22,6 +22,7 @@ from curation.caption import CaptionConfig
 from curation.config import CurateRequest
 from curation.dataset import open_dataset
 from curation.errors import InputError
+from curation.judge import Judge
 from curation.losses import StoppedError
 from curation.recaption import CAPTION, CAPTIONED
 from curation.run import curate
@@ -292,6 +293,25 @@ def test_caption_of_other_bytes_is_never_published(
     with serving(by_picture) as server, pytest.raises(RuntimeError, match="of other bytes"):
         curate(asking(media, out, server.url), silent)
     assert not (out / "_delta_log").exists()
+
+
+def test_another_prompt_captions_again_without_judging_again(
+    here: None, media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a new prompt every kept clip is captioned anew and signed so, and no file is judged again."""
+    out = tmp_path / "dataset"
+    with serving(by_picture) as server:
+        curate(asking(media, out, server.url), silent)
+        before = rows(out)
+        monkeypatch.setattr(Judge, "_scan", _Killed())
+        result = curate(asking(media, out, server.url, prompt="Say what you see."), silent)
+    after = rows(out)
+    assert (result["version"], result["funnel"]) == (1, FUNNEL)
+    for name, row in after.items():
+        assert row["verdict"] == before[name]["verdict"]
+        if row["verdict"] == "kept":
+            assert row["captioner"].split("#")[0] == before[name]["captioner"].split("#")[0]
+            assert row["captioner"] != before[name]["captioner"]
 
 
 def test_failing_endpoint_stops_the_run(here: None, tmp_path: Path, images: Path) -> None:
