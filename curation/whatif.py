@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from curation.commits import newest
 from curation.config import DedupConfig
-from curation.dataset import Dataset, count_funnel, open_dataset
+from curation.dataset import DEDUP_SCORE, Dataset, count_funnel, open_dataset
 from curation.dedup import find_duplicates
 from curation.errors import InputError
 from curation.plan import PUBLISHED, Row, candidate
@@ -50,7 +50,7 @@ class Outlook:
             "dataset": self.dataset.uri,
             "version": self.dataset.version,
             "changes": [change._asdict() for change in self.changes],
-            "funnel": {"from": _funnel(self.before), "to": _funnel(self.after)},
+            "funnel": {"from": funnel_of(self.before), "to": funnel_of(self.after)},
             **moves(left, right),
             "clips": clips,
             "not_scored": len(self.not_scored),
@@ -136,14 +136,16 @@ def _duplicates(before: Sequence[Row], after: Sequence[Row], config: DedupConfig
     for row in coming:
         match = found.get(row["sample_id"])
         if match:
-            row |= looks_like(match.winner, match.hamming)
+            scores = {**dict(row["scores"] or {}), DEDUP_SCORE: match.hamming}
+            row |= {**looks_like(match.winner, match.hamming), "scores": scores}
 
 
 def _kind(row: Row) -> str:
     return "image" if "image" in (row["task"] or "") else "video"
 
 
-def _funnel(rows: Sequence[Row]) -> dict[str, Any]:
+def funnel_of(rows: Sequence[Row]) -> dict[str, Any]:
+    """The funnel of rows, as the commands print it."""
     names = ("uri", "verdict", "filter")
     columns = {name: pa.array([row[name] for row in rows], pa.string()) for name in names}
     return count_funnel(pa.table(columns)).as_json()

@@ -26,12 +26,19 @@ def whatif(
         typer.Argument(metavar="FILTER.FIELD=VALUE", help="a threshold; null for none; as many as you like"),
     ],
     version: Annotated[int | None, typer.Option(help="default: the newest")] = None,
+    publish: Annotated[bool, typer.Option("--publish", help="make it a new version, in one commit")] = False,
     json: Json = False,
 ) -> None:
     """Show the funnel under other thresholds, from stored scores: nothing is decoded."""
     from curation.whatif import look
 
-    result = look(dataset, changes, version).as_json()
+    outlook = look(dataset, changes, version)
+    result = outlook.as_json()
+    if publish:
+        from curation.republish import republish
+        from pipelines.requests import new_run_id
+
+        result["publication"] = republish(outlook, new_run_id())
     if json:
         print_json(result)
         return
@@ -80,8 +87,12 @@ def _outlook(result: dict[str, Any]) -> Iterator[str]:
         yield f"  ~{count:>7,}  {move:<40}  {', '.join(result['examples'][move])}"
     if result["not_scored"]:
         yield f"not scored: {result['not_scored']:,}, counted as they are; run curate --score-all to know"
-    if result["needs_media"]:
-        yield f"{result['needs_media']:,} clips come back; curate with the new thresholds cuts them"
+    made = result.get("publication")
+    if made:
+        yield f"published version {made['published']}: {made['rows']:,} rows, {made['funnel']['kept']:,} kept"
+    waiting = made["waiting"] if made else result["needs_media"]
+    if waiting:
+        yield f"{waiting:,} clips come back when curate is run with the new thresholds, which cuts them"
 
 
 def _value(value: float | None) -> str:

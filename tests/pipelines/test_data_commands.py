@@ -9,6 +9,8 @@ import pytest
 from tests.curation.published_rows import a_row, publish_rows
 from tests.pipelines.in_process import ask, refused, say
 
+RECIPE = {"sources": [{"folder": "/media"}], "filters": ["motion"]}
+
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> str:
@@ -19,7 +21,7 @@ def dataset(tmp_path: Path) -> str:
     slow = a_row("b", 1, "rejected", motion_mean_flow=0.02, motion_flow_px=0.1) | {"reason": "static"}
     rows = [row | sha | place | {"task": "text_to_video"} for row in (fast, slow)]
     names = ["motion_mean_flow", "motion_flow_px"]
-    publish_rows(str(tmp_path), rows, names, recipe={"filters": ["motion"]}, **sha)
+    publish_rows(str(tmp_path), rows, names, recipe=RECIPE, **sha)
     return str(tmp_path)
 
 
@@ -39,7 +41,7 @@ def test_whatif_shows_both_funnels(dataset: str) -> None:
     assert "motion.min_flow  0.1 -> 0.01" in text
     assert "kept                           1 ->       2  +1" in text
     assert "rejected: motion -> kept" in text
-    assert "1 clips come back" in text
+    assert "1 clips come back when curate is run" in text
     assert ask("whatif", dataset, "motion.min_flow=0.01")["funnel"]["to"]["kept"] == 2
     assert "did you mean min_flow" in refused("whatif", dataset, "motion.min_flw=1")
 
@@ -54,3 +56,12 @@ def test_calibrate_is_a_table(dataset: str, tmp_path: Path) -> None:
     assert line.split()[1:] == ["0.1", "1.00", "0.50", "0.67", "none", "1.00", "0"]
     assert ask("calibrate", dataset, str(labels))["labelled"] == 2
     assert "no columns" in refused("calibrate", dataset, __file__)
+
+
+def test_whatif_publishes_a_version(dataset: str) -> None:
+    """With --publish what is rejected is so in a new version, which can be undone the same way."""
+    text = say("whatif", dataset, "motion.min_flow=3", "--publish")
+    assert "published version 1: 1 rows, 0 kept" in text
+    again = ask("whatif", dataset, "motion.min_flow=0.1", "--publish")
+    assert (again["publication"]["published"], again["publication"]["funnel"]["kept"]) == (2, 1)
+    assert "come back only when they are cut" in refused("whatif", dataset, "motion.min_flow=0", "--publish")
