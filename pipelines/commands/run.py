@@ -40,7 +40,7 @@ def curate(
     json: Json = False,
 ) -> None:
     """Turn media into a new dataset version and print the funnel. Goes on where a killed run stopped."""
-    from pipelines import preflight, requests
+    from pipelines import forecasts, preflight, requests
     from pipelines import recipe as recipes
     from pipelines.console import terminal
 
@@ -52,6 +52,8 @@ def curate(
     with terminal("curate", as_json=json) as term:
         result = _run(term, loaded, lambda flows: flows.curate(request, run_id, loaded.cluster.address))
         _show_curated(term, result)
+        for text in forecasts.compared(request, result):
+            term.print(text)
         term.print(f"log      {term.log}")
         if json:
             term.print_json(_contract(result))
