@@ -64,6 +64,19 @@ def test_each_stage_changes_its_own_parts_and_no_others(finished: Run) -> None:
     assert weights(finished.model) == weights(before)
 
 
+def test_each_model_says_where_it_comes_from(finished: Run) -> None:
+    """A stage's model has a card and a lineage file with the phases so far and its encoders' hashes."""
+    seen = []
+    for stage in TRAINED:
+        folder = finished.root / stage / "model"
+        lineage = json.loads((folder / "lineage.json").read_text())
+        seen.append([phase["name"] for phase in lineage["stages"]])
+        assert lineage["encoders"]
+        assert "## Lineage" in (folder / "README.md").read_text()
+    assert seen[0] == ["stage-1"]
+    assert seen[-1] == ["stage-1", "stage-2-align", "stage-2-flow", "stage-3"]
+
+
 def test_every_part_of_a_stage_learns(finished: Run) -> None:
     """Most tensors of a trained part differ after its stage: none is left out of the optimiser."""
     from safetensors.torch import load_file
