@@ -9,7 +9,8 @@ and `step` reduces them once, so the order in which modules run, and how often, 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -20,6 +21,7 @@ from training.config import StageSection
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 STEP = "step"
+AVERAGE = "average"
 
 
 class Stepped(NamedTuple):
@@ -49,13 +51,21 @@ def _deepspeed(device: torch.device) -> Any:
 class Engine:
     """Trains the parameters of `module` that require gradients; `module(…)` must return one loss a sample."""
 
-    def __init__(self, module: nn.Module, settings: StageSection, device: torch.device) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        settings: StageSection,
+        device: torch.device,
+        ema_decay: float | None = None,
+    ) -> None:
         self._names = {id(p): name for name, p in module.named_parameters() if p.requires_grad}
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(_groups(self._parameters, settings), lr=settings.learning_rate)
         self._engine, *_ = _deepspeed(device).initialize(
             model=module, optimizer=optimizer, config=_configuration(settings), dist_init_required=False
         )
+        self._decay = ema_decay
+        self._averages = [flat.detach().clone() for flat in self._masters] if ema_decay else []
 
     def losses(self, *inputs: Any) -> Tensor:
         """Run the module under bf16 autocast."""
@@ -74,7 +84,39 @@ class Engine:
         for group in self._engine.optimizer.param_groups:
             group["lr"] = learning_rate
         self._engine.step()
-        return Stepped(float(self._engine.get_global_grad_norm()), bool(self._engine.was_step_applied()))
+        applied = bool(self._engine.was_step_applied())
+        if applied:
+            self._average()
+        return Stepped(float(self._engine.get_global_grad_norm()), applied)
+
+    def _average(self) -> None:
+        """Move this worker's part of the average on, faster at first: it began as untrained weights."""
+        for flat, average in zip(self._masters, self._averages, strict=False):
+            taken = float(self._zero.optimizer.state[flat][STEP])
+            decay = min(self._decay or 0.0, (1 + taken) / (10 + taken))
+            average.lerp_(flat.detach(), 1 - decay)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Give the module its moving average for a while, if one is kept."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def adopt_average(self) -> None:
+        """Give the module its moving average for good, if one is kept."""
+        self._swap()
+        self._averages = []
+
+    def _swap(self) -> None:
+        for flat, average in zip(self._masters, self._averages, strict=False):
+            weights = flat.detach().clone()
+            flat.data.copy_(average)
+            average.copy_(weights)
+        if self._averages:
+            self._zero.update_lp_params()
 
     def drop(self) -> None:
         """Forget the gradients of this step."""
@@ -82,12 +124,14 @@ class Engine:
             parameter.grad = None
 
     def shard(self) -> dict[str, Tensor]:
-        """Return this worker's part of the flat master weights and Adam's moments, by group, on the CPU."""
+        """Return this worker's part of the flat master weights, moments and average, by group, on the CPU."""
         tensors: dict[str, Tensor] = {}
-        for number, flat in enumerate(self._zero.single_partition_of_fp32_groups):
+        for number, flat in enumerate(self._masters):
             tensors[f"{number}.weight"] = flat
             state = self._zero.optimizer.state[flat]
             tensors.update({f"{number}.{name}": state[name] for name in MOMENTS if name in state})
+            if self._averages:
+                tensors[f"{number}.{AVERAGE}"] = self._averages[number]
             tensors[f"{number}.{STEP}"] = torch.as_tensor(state.get(STEP, 0.0)).reshape(1)
         return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
 
@@ -97,8 +141,10 @@ class Engine:
 
     def load(self, shards: Sequence[Mapping[str, Tensor]]) -> None:
         """Take the state of all workers' shards in order of rank, from any number of workers."""
-        for number, flat in enumerate(self._zero.single_partition_of_fp32_groups):
+        for number, flat in enumerate(self._masters):
             flat.data.copy_(self._part(number, "weight", shards))
+            if self._averages:
+                self._averages[number].copy_(self._part(number, AVERAGE, shards))
             if f"{number}.{MOMENTS[0]}" not in shards[0]:
                 continue
             step = shards[0][f"{number}.{STEP}"].reshape(())
@@ -110,7 +156,7 @@ class Engine:
         """Join one flat tensor's shards without their padding; return this worker's part with its own."""
         length = sum(p.numel() for p in self._zero.bit16_groups[number])
         whole = torch.cat([shard[f"{number}.{name}"] for shard in shards])[:length]
-        size = self._zero.single_partition_of_fp32_groups[number].numel()
+        size = self._masters[number].numel()
         padded = torch.nn.functional.pad(whole, (0, size * dist.get_world_size() - length))
         return padded[size * dist.get_rank() :][:size]
 
@@ -120,6 +166,12 @@ class Engine:
             parameter.data = parameter.data.clone()
             parameter.grad = None
         self._engine.destroy()
+
+    @property
+    def _masters(self) -> list[Tensor]:
+        """This worker's parts of the flat float32 weights, one of each group."""
+        parts: list[Tensor] = self._zero.single_partition_of_fp32_groups
+        return parts
 
     @property
     def _zero(self) -> Any:

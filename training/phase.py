@@ -61,7 +61,7 @@ class PhaseLoop:
         self.stages = work.request.stages
         self.settings: StageSection = phase.settings(self.stages)
         self.trainee = Trainee(model, phase.trainable, self.settings.gradient_checkpointing)
-        self.engine = Engine(self.trainee, self.settings, work.team.device)
+        self.engine = Engine(self.trainee, self.settings, work.team.device, self.stages.ema_decay)
         self.loader = Loader(work.dataset, self.settings.fps)
         memory = Memory(self.stages.cache_megabytes)
         self.cells = CellMaker(
@@ -84,6 +84,7 @@ class PhaseLoop:
                     self._hold_out(step + 1)  # before the checkpoint: a resumed run need not repeat it
                 if self._due(step + 1, self.stages.checkpoint_every):
                     self._save(step + 1)
+            self.engine.adopt_average()
             self._probe(self.plan.steps)
         finally:
             self.loader.close()
@@ -216,9 +217,11 @@ class PhaseLoop:
         self.work.log({**self._head("probe", step), **means, **({} if step else first)})
 
     def _hold_out(self, step: int) -> None:
-        """Log the loss on samples that are never trained on, if there are any."""
+        """Log the loss on samples that are never trained on, if any; of the model that would be exported."""
         if self.plan.held_out:
-            self.work.log({**self._head("held_out", step), **self.evaluation.held_out(self.plan)})
+            with self.engine.averaged():
+                means = self.evaluation.held_out(self.plan)
+            self.work.log({**self._head("held_out", step), **means})
 
     def _head(self, kind: str, step: int) -> dict[str, Any]:
         return {"kind": kind, "phase": self.phase.name, "step": step, "steps": self.plan.steps}
