@@ -30,6 +30,7 @@ from omnivideo.model import OmniVideoModel
 from omnivideo.prompts import REWRITE, clean
 from omnivideo.sampling import OnStep, Sampling, denoise, settle
 from omnivideo.speed import quicken
+from omnivideo.transformers_mllm import TransformersMllm
 from omnivideo.vision_head import VisionHead
 from omnivideo.vision_tower import VisionTower
 
@@ -59,7 +60,7 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
 
     def __init__(
         self,
-        mllm: Mllm,
+        mllm: Mllm | TransformersMllm,
         vision_tower: VisionTower,
         text_head: TextHead,
         vision_head: VisionHead,
