@@ -58,4 +58,4 @@ def shown(name: str, value: float) -> str:
         return duration(value)
     if name == "bytes":
         return f"{value / 1e6:,.1f} MB"
-    return f"{value:,.2f}" if name == "hours" else f"{value:,.0f}"
+    return f"{value:,.3g}" if name == "hours" else f"{value:,.0f}"
