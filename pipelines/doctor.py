@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-Status = Literal["ok", "missing", "note"]
+Status = Literal["ok", "missing", "note", "failed"]
 
 # Each is used from a local folder too, where a recipe names one; absence here is no error.
 WEIGHTS = {
@@ -56,6 +56,16 @@ def examine() -> Iterator[Finding]:
     yield from _devices()
     yield from _authentication()
     yield from _weights()
+
+
+def check_gradients() -> Iterator[Finding]:
+    """Yield whether two processes of this machine train the same by DeepSpeed as by plain PyTorch."""
+    from training.gradients import TOLERANCE, compare
+
+    found = compare()
+    meaning = "" if found.passed else f"above {TOLERANCE:g}: do not train with this DeepSpeed; `make setup`"
+    said = f"norms differ by {found.gradient_norm:.1e}, weights by {found.weights:.1e}"
+    yield Finding("gradients, two ranks", "ok" if found.passed else "failed", said, meaning)
 
 
 def count_parameters(preset: str) -> Iterator[Finding]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.commands.options import Json
 
-MARKS = {"ok": "ok     ", "missing": "MISSING", "note": "note   "}
+if TYPE_CHECKING:
+    from pipelines.doctor import Finding
+
+MARKS = {"ok": "ok     ", "missing": "MISSING", "note": "note   ", "failed": "FAILED "}
 
 
 def register(app: typer.Typer) -> None:
@@ -23,12 +26,25 @@ def doctor(
         str | None,
         typer.Option(metavar="PRESET", help="count a preset's parameters instead: tiny, small, omni-11b"),
     ] = None,
+    gradients: Annotated[
+        bool,
+        typer.Option("--gradients", help="train on two processes by DeepSpeed and by PyTorch, and compare"),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Say what this machine has, what it lacks, and what each absence means."""
-    from pipelines.doctor import count_parameters, examine
+    from pipelines.doctor import check_gradients, count_parameters, examine
 
-    findings = list(examine() if model is None else count_parameters(model))
+    if gradients:
+        findings = list(check_gradients())
+    else:
+        findings = list(examine() if model is None else count_parameters(model))
+    _say(findings, json)
+    if any(finding.status == "failed" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _say(findings: list[Finding], json: bool) -> None:
     if json:
         import json as to_json
 
