@@ -18,7 +18,7 @@ from training.stages import STAGES, wanted
 
 
 def main(arguments: list[str]) -> int:
-    """Run a request; return the exit code: 0 done, 1 failed, 2 bad input."""
+    """Run a request; return the exit code: 0 done, 1 failed or stopped, 2 bad input."""
     from training.launch import describe
 
     try:
@@ -88,13 +88,14 @@ def _train(folder: Run, request: TrainRequest) -> None:
 
     from training.follow import following
     from training.launch import launch
+    from training.stop import stopping_on_sigterm
 
     if not ray.is_initialized():
         # Ray Train's helpers look for the machine's latest cluster; theirs is the one of this job.
         here = {name: os.environ[name] for name in ("RAY_ADDRESS",) if name in os.environ}
         ray.init(address="auto", runtime_env={"env_vars": here})
     folder.failure.unlink(missing_ok=True)
-    with following(folder.metrics):
+    with stopping_on_sigterm(folder), following(folder.metrics):
         try:
             launch(request, folder)
         finally:
@@ -107,11 +108,14 @@ def _raise_if_said(folder: Run) -> None:
     import json
 
     from training.errors import TrainingError
+    from training.stop import Stopped
 
     if folder.failure.exists():
         said = json.loads(folder.failure.read_text())
         if said["kind"] == "input":
             raise InputError(said["what"], said["step"], said["next"])
+        if said["kind"] == "stopped":
+            raise Stopped(said["step"], said["what"])
         raise TrainingError(said["what"])
 
 

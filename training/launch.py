@@ -55,13 +55,18 @@ def work(config: dict[str, Any]) -> None:
 
     from training.engine import join
     from training.loop import train
+    from training.stop import Stopped
     from training.team import Team
 
     torch.set_num_threads(request.cluster.cpus_per_worker)
     device = ray.train.torch.get_device() if request.cluster.use_gpu else torch.device("cpu")
     join(device)
+    team = Team.current(device)
     try:
-        train(request, Team.current(device))
+        train(request, team)
+    except Stopped as error:  # not raised: Ray would start the workers again
+        if team.rank == 0:
+            write_json(run.failure, describe(error))
     except (ValueError, TrainingError) as error:
         if (said := describe(error)) is not None:
             write_json(run.failure, said)
@@ -70,6 +75,11 @@ def work(config: dict[str, Any]) -> None:
 
 def describe(error: Exception) -> dict[str, str] | None:
     """Return an error event's fields for what the user or the run got wrong, None for anything else."""
+    from training.stop import Stopped
+
+    if isinstance(error, Stopped):
+        again = "run the same command again: it goes on from there"
+        return {"kind": "stopped", "what": str(error), "step": error.phase, "next": again}
     if isinstance(error, TrainingError):
         return {"kind": "failure", "what": str(error), "step": "train", "next": "see the run's metrics.jsonl"}
     if isinstance(error, InputError) or hasattr(

@@ -27,6 +27,7 @@ from training.run import Run, append, entries
 from training.schedule import PhasePlan
 from training.spikes import SpikeWatch
 from training.stages import Phase, learning_rate
+from training.stop import Stopped
 from training.tally import Tally, finite
 from training.team import Team
 from training.trainee import Trainee
@@ -70,7 +71,7 @@ class PhaseLoop:
         self.evaluation = Evaluation(
             self.cells, self.trainee, work.team, self.settings.micro_batch_size, self._seed()
         )
-        self.skipped = 0
+        self.skipped, self.stopping = 0, False
         self.counts = count_parameters(model.parts())
 
     def run(self, found: Checkpoint | None) -> None:
@@ -82,8 +83,11 @@ class PhaseLoop:
                 self._step(step)
                 if self._due(step + 1, self.stages.evaluate_every):
                     self._hold_out(step + 1)  # before the checkpoint: a resumed run need not repeat it
-                if self._due(step + 1, self.stages.checkpoint_every):
+                if self._due(step + 1, self.stages.checkpoint_every) or self.stopping:
                     self._save(step + 1)
+                if self.stopping:
+                    where = f"step {step + 1} of {self.plan.steps}"
+                    raise Stopped(self.phase.name, f"stopped as asked after {where}; a checkpoint is saved")
             self.engine.adopt_average()
             self._probe(self.plan.steps)
         finally:
@@ -129,8 +133,11 @@ class PhaseLoop:
             share = len(batch.draws) / self.work.team.size
             self.engine.backward(losses.sum() / share)
         self._prefetch(step + 1)
+        if self.work.team.rank == 0 and self.work.run.stop.exists():
+            tally.ask_to_stop()
         rate = learning_rate(self.settings, step)
         means = tally.means(self.work.team, len(batch.draws))
+        self.stopping = tally.stopping
         outcome = self._update(rate, means["loss"], batch, tally)
         seconds = time.perf_counter() - started
         self.work.log(

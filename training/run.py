@@ -64,6 +64,11 @@ class Run:
         return self.root / ".lock"
 
     @property
+    def stop(self) -> Path:
+        """There while workers are asked to save a checkpoint and end."""
+        return self.root / ".stop"
+
+    @property
     def failure(self) -> Path:
         """What a worker found wrong with the input or the run, for the job to say."""
         return self.root / "failure.json"
