@@ -11,25 +11,25 @@ from typing import Any
 import pyarrow as pa
 
 from curation import caption, engine
-from curation.assemble import SHARD, Assembler, pack
 from curation.config import CurateRequest
-from curation.cutter import CUT
 from curation.dataset import VERDICTS, Dataset
 from curation.events import Emit, Stage
-from curation.finishing import finish
-from curation.judge import JUDGED, KNOWN, Outcome
-from curation.judging import judge_all
-from curation.lineage import lineage
-from curation.losses import StoppedError
-from curation.plan import PUBLISHED, Plan, Planner, Row
-from curation.publish import Change, ConflictError, check_output, discard, existing, publish
-from curation.redecide import Decided, redecide
-from curation.restage import DECIDED, restage
-from curation.rows import BULKY
-from curation.rows import JUDGED as JUDGED_ROWS
-from curation.shard import ShardFile
 from curation.sources import Item, list_items
-from curation.staging import Staging
+from curation.steps.assemble import SHARD, Assembler, pack
+from curation.steps.cutter import CUT
+from curation.steps.finishing import finish
+from curation.steps.judge import JUDGED, KNOWN, Outcome
+from curation.steps.judging import judge_all
+from curation.steps.losses import StoppedError
+from curation.steps.plan import PUBLISHED, Plan, Planner, Row
+from curation.steps.redecide import Decided, redecide
+from curation.steps.restage import DECIDED, restage
+from curation.store.lineage import lineage
+from curation.store.publish import Change, ConflictError, check_output, discard, existing, publish
+from curation.store.rows import BULKY
+from curation.store.rows import JUDGED as JUDGED_ROWS
+from curation.store.shard import ShardFile
+from curation.store.staging import Staging
 
 TRIES = 5  # at publishing, when other runs publish in between
 ATTEMPT = "attempt"  # the stage that names the attempts that may have written data files

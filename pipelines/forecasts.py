@@ -38,7 +38,7 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
 def compared(request: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines that show what was forecast of this run beside what came, if anything was."""
     from curation.config import CurateRequest
-    from curation.forecast import beside
+    from curation.questions.forecast import beside
 
     path = place(request["out"])
     if "://" in request["out"] or not path.is_file():

@@ -8,8 +8,8 @@ from typing import Any
 def curate(request: dict[str, Any]) -> None:
     """Raise InputError if the sources hold no files or the dataset cannot be written."""
     from curation.config import CurateRequest
-    from curation.publish import check_output
     from curation.sources import list_items
+    from curation.store.publish import check_output
 
     asked = CurateRequest.model_validate(request)
     list_items(asked.sources, asked.out, asked.limit)

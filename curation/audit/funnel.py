@@ -8,7 +8,7 @@ from typing import Any
 from curation.audit.rows import Rows, text
 from curation.audit.snapshot import Snapshot
 from curation.audit.thresholds import any_of, fails
-from curation.thresholds import Rule
+from curation.questions.thresholds import Rule
 
 VERDICTS = ("kept", "rejected", "duplicate", "error")
 

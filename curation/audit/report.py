@@ -19,7 +19,7 @@ from curation.audit.rows import Rows, open_rows
 from curation.audit.rules import overlap, rules
 from curation.audit.samples import pictures, samples, sheets
 from curation.audit.snapshot import Snapshot, open_snapshot
-from curation.thresholds import dedup_bound, rules_of
+from curation.questions.thresholds import dedup_bound, rules_of
 
 PICTURE_CHARACTERS = 9_000_000  # of thumbnails in the page, base64 and all; the rest stays under 2 MB
 

@@ -9,7 +9,7 @@ from curation.audit.funnel import share
 from curation.audit.histogram import histogram
 from curation.audit.rows import Figure, Rows, score, text
 from curation.audit.thresholds import IS_IMAGE, any_of, beyond, fails
-from curation.thresholds import Rule, Threshold, owned
+from curation.questions.thresholds import Rule, Threshold, owned
 
 DEDUP = "dedup"
 JUDGED = "verdict IN ('kept', 'rejected', 'duplicate')"

@@ -9,7 +9,7 @@ from typing import Any
 
 from curation.audit.rows import Figure, Rows, score, text
 from curation.audit.thresholds import beyond
-from curation.thresholds import Rule, Threshold
+from curation.questions.thresholds import Rule, Threshold
 
 FIELDS = (
     "sample_id, task, source, left(uri, 1000) AS uri, licence, start_s, end_s, width, height, fps, "

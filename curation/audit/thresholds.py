@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from curation.audit.rows import score
-from curation.thresholds import Rule, Threshold
+from curation.questions.thresholds import Rule, Threshold
 
 IS_IMAGE = "coalesce(task LIKE '%image%', num_frames = 1, false)"
 """Whether a row is an image; else it is a clip of a video."""

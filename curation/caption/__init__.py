@@ -1,7 +1,7 @@
 """Captioners: who writes the new text condition of a clip.
 
 Describing from measured signals goes along with cutting. Models that look at frames are asked apart, by
-workers of their own (`curation.recaption`).
+workers of their own (`curation.steps.recaption`).
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def explain(
     json: Json = False,
 ) -> None:
     """Say why a clip, or each clip of a file, was kept or dropped: every score beside its threshold."""
-    from curation.explain import explain as look_up
+    from curation.questions.explain import explain as look_up
 
     result = look_up(dataset, what, version)
     if json:

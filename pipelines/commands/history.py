@@ -40,7 +40,7 @@ def diff(
     json: Json = False,
 ) -> None:
     """Say what changed between two versions: both funnels, and the clips that came, went or moved."""
-    from curation.versions import diff as compare
+    from curation.store.versions import diff as compare
     from pipelines.funnel import compared
 
     result = compare(dataset, old, new)
@@ -63,7 +63,7 @@ def rollback(
     json: Json = False,
 ) -> None:
     """Make an earlier version the newest again; the versions in between stay readable."""
-    from curation.versions import rollback as go_back
+    from curation.store.versions import rollback as go_back
 
     result = go_back(dataset, version)
     if json:

@@ -29,7 +29,7 @@ def plan(
 ) -> None:
     """Check a recipe and its sources, and forecast from a sample what curating makes and takes."""
     from curation.config import CurateRequest
-    from curation.forecast import forecast
+    from curation.questions.forecast import forecast
     from pipelines import forecasts, requests
     from pipelines import recipe as recipes
 

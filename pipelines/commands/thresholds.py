@@ -30,12 +30,12 @@ def whatif(
     json: Json = False,
 ) -> None:
     """Show the funnel under other thresholds, from stored scores: nothing is decoded."""
-    from curation.whatif import look
+    from curation.questions.whatif import look
 
     outlook = look(dataset, changes, version)
     result = outlook.as_json()
     if publish:
-        from curation.republish import republish
+        from curation.store.republish import republish
         from pipelines.requests import new_run_id
 
         result["publication"] = republish(outlook, new_run_id())
@@ -55,7 +55,7 @@ def calibrate(
     json: Json = False,
 ) -> None:
     """Measure each threshold against labelled clips, and suggest the value that agrees with them best."""
-    from curation.calibrate import calibrate as compare
+    from curation.questions.calibrate import calibrate as compare
 
     result = compare(dataset, labels, version)
     if json:

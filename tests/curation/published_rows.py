@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from curation.dataset import VERDICTS, Dataset, schema
-from curation.publish import Change, existing, publish
-from curation.shard import ShardFile, ShardWriter, shard_path
+from curation.store.publish import Change, existing, publish
+from curation.store.shard import ShardFile, ShardWriter, shard_path
 
 
 def a_row(source: str, number: int, verdict: str = "kept", **scores: float) -> dict[str, Any]:

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from curation import run
-from curation.cutter import Cutter, Take
 from curation.dataset import Dataset, open_dataset
-from curation.judge import Judge
-from curation.losses import StoppedError
 from curation.media.records import ScanRequest
-from curation.publish import ConflictError
 from curation.run import curate
 from curation.sources import Item
-from curation.staging import Staging
+from curation.steps.cutter import Cutter, Take
+from curation.steps.judge import Judge
+from curation.steps.losses import StoppedError
+from curation.store.publish import ConflictError
+from curation.store.staging import Staging
 
 from .whole_run import FUNNEL, active_files, data_files, request, rows_of, silent
 

@@ -19,8 +19,8 @@ from curation.caption.config import CaptionConfig
 from curation.caption.in_process import InProcess
 from curation.dataset import open_dataset
 from curation.errors import InputError
-from curation.finishing import _pool
 from curation.run import curate
+from curation.steps.finishing import _pool
 
 from ..whole_run import FUNNEL, request, silent
 from .tiny_llava import WORDS, save

@@ -1,0 +1,145 @@
+"""What a run will make and take, from a sample of its inputs that is judged and cut for the purpose.
+
+Duplicates are not looked for, captions by a model are not asked for, and nothing that an earlier version has
+is reused: a forecast is of a first run, start-up apart.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from curation.config import CurateRequest
+from curation.errors import InputError
+from curation.media.records import ScanRequest
+from curation.sources import Item, list_items
+from curation.steps.cutter import CUT, Cutter, Take
+from curation.steps.judge import JUDGED, Judge
+from curation.store.staging import Staging
+
+SEED = 0
+DRAWS = 400  # of the bootstrap (Efron 1979)
+RANGE = (0.05, 0.95)  # of the draws
+COUNTS = ("clips", "kept", "rejected", "error")  # grow with the number of inputs, what follows with bytes
+SIZES = ("hours", "bytes", "seconds")
+Seen = dict[str, float]
+
+
+def forecast(request: CurateRequest, sample: int = 20) -> dict[str, Any]:
+    """Counts, hours and bytes of what is kept, and wall time on this machine's cores, each with a range.
+
+    Raises InputError that names every source that cannot be read.
+    """
+    listed = sources(request)
+    items = list_items(request.sources, request.out, request.limit)
+    chosen = items if len(items) <= sample else random.Random(SEED).sample(items, sample)
+    with tempfile.TemporaryDirectory(prefix="omnivideo-plan-") as folder:
+        seen = _look(request, chosen, Path(folder))
+    cores = os.cpu_count() or 1
+    found = estimate([(item.size, one) for item, one in zip(chosen, seen, strict=True)], items)
+    found["seconds"] = {end: round(value / cores, 1) for end, value in found["seconds"].items()}
+    return {
+        "inputs": len(items),
+        "bytes_in": sum(item.size for item in items),
+        "sources": listed,
+        "sample": len(chosen),
+        "cores": cores,
+        "recipe_sha256": request.recipe_sha256(),
+        "forecast": found,
+    }
+
+
+def sources(request: CurateRequest) -> list[dict[str, Any]]:
+    """Each source with its number of inputs and their bytes. Raises InputError that names all bad ones."""
+    found, bad = [], []
+    for source in request.sources:
+        try:
+            items = list_items([source], request.out)
+        except InputError as error:
+            bad.append(error.what)
+            continue
+        found.append({"source": source.where(), "inputs": len(items), "bytes": sum(i.size for i in items)})
+    if bad:
+        raise InputError("; ".join(bad), "listing sources", "correct the recipe's sources")
+    return found
+
+
+def estimate(seen: Sequence[tuple[int, Seen]], items: Sequence[Item]) -> dict[str, dict[str, float]]:
+    """Totals over all `items`, from some of them with their sizes in bytes; low and high of a bootstrap."""
+    dice = random.Random(SEED)
+    whole = len(seen) == len(items)
+    draws = [dice.choices(seen, k=len(seen)) for _ in range(1 if whole else DRAWS)]
+    found = {}
+    for name in (*COUNTS, *SIZES):
+        expected = _total(name, seen, items)
+        totals = [expected] if whole else sorted(_total(name, draw, items) for draw in draws)
+        low, high = (totals[int(end * (len(totals) - 1))] for end in RANGE)
+        found[name] = {"low": min(low, expected), "expected": expected, "high": max(high, expected)}
+    return found
+
+
+def _total(name: str, seen: Sequence[tuple[int, Seen]], items: Sequence[Item]) -> float:
+    known = sum(size for size, _ in seen)
+    by_size = name in SIZES and known > 0
+    share = sum(item.size for item in items) / known if by_size else len(items) / len(seen)
+    return round(share * sum(one[name] for _, one in seen), 3)
+
+
+def _look(request: CurateRequest, items: Sequence[Item], folder: Path) -> list[Seen]:
+    staging = Staging(str(folder / "dataset"), request.recipe_sha256())
+    scan = ScanRequest(request.split, request.rules(), request.score_all)
+    judge, cutter = Judge(staging, scan.to_json()), Cutter(staging, request.caption)
+    warm = _picture(folder / "warm.png")
+    look = _looking(staging, judge, cutter)
+    look(warm, True)
+    return [look(item, False) for item in items]
+
+
+def _looking(staging: Staging, judge: Judge, cutter: Cutter) -> Callable[[Item, bool], Seen]:
+    """Judges and cuts one input; `everything`: cut what is rejected, too, which starts what cutting needs."""
+
+    def look(item: Item, everything: bool) -> Seen:
+        began = time.perf_counter()
+        sha256 = judge(item)["sha256"]
+        rows = staging.read(JUDGED, [sha256])[0].to_pylist() if sha256 else []
+        kept = [row for row in rows if row["verdict"] == "kept" or everything]
+        if kept:
+            cutter(Take(item.uri, str(sha256), [row["sample_id"] for row in kept]))
+        taken = time.perf_counter() - began
+        sizes = staging.names(CUT)
+        return {
+            "clips": max(1, len(rows)),
+            "kept": len(kept),
+            "rejected": sum(row["verdict"] == "rejected" for row in rows),
+            "error": sum(row["verdict"] == "error" for row in rows) if rows else 1,
+            "hours": sum(row["end_s"] - row["start_s"] for row in kept) / 3600,
+            "bytes": sum(sizes.get(row["sample_id"], 0) for row in kept),
+            "seconds": taken,
+        }
+
+    return look
+
+
+def _picture(path: Path) -> Item:
+    """A small picture, to have everything loaded before time counts."""
+    from PIL import Image
+
+    Image.linear_gradient("L").convert("RGB").save(path)
+    return Item(str(path), "warm", None, path.stat().st_size)
+
+
+def beside(
+    told: Mapping[str, Any], actual: Mapping[str, Any]
+) -> list[tuple[str, Mapping[str, float], float]]:
+    """Forecasts of a result of `curate` beside what came, by name; empty if they are not of the same run."""
+    if actual.get("reused") or not actual.get("published") or told["inputs"] != actual["funnel"]["inputs"]:
+        return []
+    funnel = actual["funnel"]
+    came = {"clips": funnel["clips"], "kept": funnel["kept"] + funnel["duplicate"], "error": funnel["error"]}
+    came["seconds"] = actual["seconds"]
+    return [(name, told["forecast"][name], value) for name, value in came.items()]

@@ -1,0 +1,1 @@
+"""The steps of a curation run: judge, plan, find duplicates, cut, caption, assemble."""

@@ -1,0 +1,116 @@
+"""One worker's share of finishing: the caption and the exact bytes of each clip that is kept."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple, TypedDict
+
+import pyarrow as pa
+
+from curation import caption
+from curation.caption import CaptionConfig
+from curation.errors import MediaError
+from curation.media.child import MediaWorker
+from curation.steps.fetch import Fetched, fetched
+from curation.steps.framing import stage_frames
+from curation.steps.judge import JUDGED
+from curation.store.rows import TASKS
+from curation.store.staging import Staging
+
+CUT = "cut"  # the stage's name
+KINDS = {task: kind for kind, task in TASKS.items()}
+FINISHED = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("media", pa.binary()),
+        ("media_format", pa.string()),
+        ("caption", pa.string()),
+        ("captioner", pa.string()),
+    ]
+)
+
+
+class Take(NamedTuple):
+    """Some kept clips of one file."""
+
+    uri: str
+    sha256: str
+    sample_ids: list[str]
+
+
+class Failure(TypedDict):
+    """A clip that could not be finished."""
+
+    sample_id: str
+    reason: str
+    detail: str
+
+
+class Finished(TypedDict):
+    """What became of a take."""
+
+    sample_ids: list[str]
+    failures: list[Failure]
+
+
+class Cutter:
+    """Captions and cuts the clips of one file after the other; each clip is staged once it is finished."""
+
+    def __init__(self, staging: Staging, config: CaptionConfig) -> None:
+        self._staging = staging
+        self._config = config
+        self._captioner = caption.load(config)
+        self._worker = MediaWorker()
+
+    def __call__(self, take: Take) -> Finished:
+        """Finish the clips of a take."""
+        take = Take(*take)  # a list, where it came as JSON
+        try:
+            with fetched(take.uri) as file:
+                failures = self._finish(take, file)
+        except MediaError as error:
+            failures = [_failure(one, error) for one in take.sample_ids]
+        return {"sample_ids": take.sample_ids, "failures": failures}
+
+    def _finish(self, take: Take, file: Fetched) -> list[Failure]:
+        if file.sha256 != take.sha256:
+            detail = "the file is not the one that was judged"
+            return [{"sample_id": one, "reason": "changed", "detail": detail} for one in take.sample_ids]
+        (table,) = self._staging.read(JUDGED, [take.sha256])
+        wanted = set(take.sample_ids)
+        clips = [clip for clip in map(_record, table.to_pylist()) if clip["sample_id"] in wanted]
+        texts = self._captioner.caption(clips) if self._captioner else {}
+        failures = []
+        for clip in clips:
+            try:
+                self._stage(clip, file, texts.get(clip["sample_id"]))
+            except MediaError as error:
+                failures.append(_failure(clip["sample_id"], error))
+        return failures
+
+    def _stage(self, clip: dict[str, Any], file: Fetched, text: str | None) -> None:
+        span = (clip["kind"], clip["start_s"], clip["end_s"], clip["num_frames"])
+        media, media_format = self._worker.cut(file.path, *span)
+        if self._config.asks_a_model:  # before the bytes: who finds those finds the frames, too
+            stage_frames(self._staging, self._worker, self._config, clip, media)
+        row = {
+            "sample_id": clip["sample_id"],
+            "media": media,
+            "media_format": media_format,
+            "caption": text,
+            "captioner": self._captioner.name if self._captioner and text is not None else None,
+        }
+        self._staging.write(CUT, clip["sample_id"], pa.Table.from_pylist([row], schema=FINISHED))
+
+
+def _record(row: dict[str, Any]) -> dict[str, Any]:
+    """A staged row as the clip record that it came from."""
+    return row | {
+        "kind": KINDS.get(row["task"]),
+        "scores": dict(row["scores"] or []),
+        "signals": json.loads(row["signals"] or "{}"),
+    }
+
+
+def _failure(sample_id: str, error: MediaError) -> Failure:
+    return {"sample_id": sample_id, "reason": error.slug, "detail": error.message}

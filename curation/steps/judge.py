@@ -1,0 +1,122 @@
+"""One worker's share of judging: read a file, hash it, and judge its clips unless that has been done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, TypedDict
+
+import pyarrow as pa
+
+from curation.errors import MediaError
+from curation.media.child import MediaWorker
+from curation.media.records import ScanRequest
+from curation.sources import Item
+from curation.steps.fetch import Fetched, fetched
+from curation.steps.restage import DECIDED
+from curation.store import rows
+from curation.store.staging import Staging
+
+PROBLEMS = {
+    "outside_root": "a link that leaves its folder is not read",
+    "bad_name": "a file whose name is not UTF-8 is not read",
+}
+JUDGED = "judged"  # the stage's name
+KNOWN = "known"  # the stage with the hashes of files that need no decoding
+STEPS = {"missing": "sources", "filter_failed": "filters"}  # slug -> the step that failed; others: decode
+
+
+class Outcome(TypedDict):
+    """What became of one input. Small and plain: it travels to the driver."""
+
+    uri: str
+    sha256: str | None  # None: it could not be read
+    state: str  # "published", "staged" (by an earlier run), "judged" (now) or "failed" (not read)
+    kept: int  # clips
+    rejected: int
+    errors: int
+    step: str | None  # of an error, as its slug and its message
+    reason: str | None
+    detail: str | None
+
+
+class Judge:
+    """Judges one file after the other in a child process; its results lie in the staging, by the file's hash.
+
+    `known` names the staged table of the files that need no decoding.
+    """
+
+    def __init__(self, staging: Staging, request: str, known: str | None = None) -> None:
+        self._staging = staging
+        self._request = ScanRequest.from_json(request)
+        self._published = _hashes(staging, known) if known else frozenset()
+        self._worker = MediaWorker()
+
+    def __call__(self, item: Item) -> Outcome:
+        """Judge one input. Raises InputError if the recipe, not the file, is at fault."""
+        item = Item(*item)  # a list, where it came as JSON
+        if item.problem:
+            return _failed(item.uri, item.problem, PROBLEMS[item.problem])
+        try:
+            with fetched(item.uri) as file:
+                return self._judge(item.uri, file)
+        except MediaError as error:
+            return _failed(item.uri, error.slug, error.message)
+
+    def _judge(self, uri: str, file: Fetched) -> Outcome:
+        if file.sha256 in self._published:
+            return _outcome(uri, file.sha256, "published", [])
+        state = "staged" if self._staging.has(JUDGED, file.sha256) else "judged"
+        if state == "judged":
+            self._staging.write(JUDGED, file.sha256, self._scan(file))
+        columns = ["verdict", "filter", "reason", "detail"]
+        (table,) = self._staging.read(JUDGED, [file.sha256], columns)
+        return _outcome(uri, file.sha256, state, table.to_pylist())
+
+    def _scan(self, file: Fetched) -> pa.Table:
+        """All clips of a file; those that are decided already are only put beside the others."""
+        decided = self._staging.has(DECIDED, file.sha256)
+        there = self._staging.read(DECIDED, [file.sha256]) if decided else []
+        request = replace(self._request, skip=frozenset(span for table in there for span in _spans(table)))
+        try:
+            found = self._worker.scan(file.path, request)
+            return (
+                pa.concat_tables([*there, rows.judged(file.sha256, found)])
+                if found.clips or not there
+                else there[0]
+            )
+        except MediaError as error:
+            step = STEPS.get(error.slug, "decode")
+            return rows.failed(file.sha256, step, error.slug, error.message)
+
+
+def _failed(uri: str, reason: str, detail: str) -> Outcome:
+    row = {"verdict": "error", "filter": "sources", "reason": reason, "detail": detail}
+    return _outcome(uri, None, "failed", [row])
+
+
+def _outcome(uri: str, sha256: str | None, state: str, clips: list[dict[str, Any]]) -> Outcome:
+    counts = Counter(clip["verdict"] for clip in clips)
+    error = next((clip for clip in clips if clip["verdict"] == "error"), {})
+    return {
+        "uri": uri,
+        "sha256": sha256,
+        "state": state,
+        "kept": counts["kept"],
+        "rejected": counts["rejected"],
+        "errors": counts["error"],
+        "step": error.get("filter"),
+        "reason": error.get("reason"),
+        "detail": error.get("detail"),
+    }
+
+
+def _spans(clips: pa.Table) -> Iterator[tuple[int, int]]:
+    starts, ends = clips["start_s"].to_pylist(), clips["end_s"].to_pylist()
+    return ((round(start * 1000), round(end * 1000)) for start, end in zip(starts, ends, strict=True))
+
+
+def _hashes(staging: Staging, known: str) -> frozenset[str]:
+    (table,) = staging.read(KNOWN, [known])
+    return frozenset(table["source_sha256"].to_pylist())

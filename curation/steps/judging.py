@@ -1,0 +1,85 @@
+"""Judging all inputs of a run: the workers' outcomes, counted and told as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from curation import engine
+from curation.config import CurateRequest
+from curation.events import Emit, Stage
+from curation.media.records import ScanRequest
+from curation.sources import Item
+from curation.steps.judge import JUDGED, Judge, Outcome
+from curation.steps.losses import Losses, StoppedError
+from curation.store.staging import Staging
+
+
+def judge_all(
+    request: CurateRequest, items: Sequence[Item], staging: Staging, known: str | None, emit: Emit
+) -> dict[str, Outcome]:
+    """The outcome of each input, by its uri; `known` names the staged hashes of files that need no decoding.
+
+    Raises StoppedError if most of them fail.
+    """
+    scan = ScanRequest(split=request.split, filters=request.rules(), score_all=request.score_all)
+    make = partial(Judge, staging, scan.to_json(), known)
+    tally = _Tally(items, request.shards.max_error_share, emit)
+    largest_first = sorted(items, key=lambda item: -item.size)  # or one long film is left at the end
+    try:
+        for outcome in engine.each(make, largest_first):
+            tally.add(outcome)
+        tally.done()
+    except StoppedError:
+        # Whatever is at fault will be mended: these files are to be tried again then.
+        staging.remove(JUDGED, tally.failed)
+        raise
+    return tally.outcomes
+
+
+class _Tally:
+    """Counts outcomes for the events and for what each step may lose."""
+
+    def __init__(self, items: Sequence[Item], max_share: float, emit: Emit) -> None:
+        self.outcomes: dict[str, Outcome] = {}
+        self.failed: set[str] = set()  # hashes of files that could not be judged
+        self._files: set[str] = set()  # hashes of files that were
+        self._losses = Losses(max_share)
+        self._inputs = len(items)
+        self._sources = Stage("sources", emit, len(items))
+        self._split = Stage("split", emit)
+        self._filters = Stage("filters", emit)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one."""
+        self.outcomes[outcome["uri"]] = outcome
+        unread = outcome["sha256"] is None
+        self._sources.add(1, kept=not unread, errors=unread, reused=outcome["state"] == "published")
+        new = not unread and outcome["state"] != "published" and outcome["sha256"] not in self._files
+        if new:
+            self._count_file(outcome)
+        if outcome["step"] and (unread or new):
+            example = f"{outcome['uri']}: {outcome['detail']}"
+            self._losses.add(outcome["step"], str(outcome["reason"]), example)
+            self._check(self._inputs)  # certain by now, however many files are still to come
+
+    def done(self) -> None:
+        """Tell the final counts and check every step."""
+        for stage in (self._sources, self._split, self._filters):
+            stage.done()
+        self._check(len(self._files))
+
+    def _count_file(self, outcome: Outcome) -> None:
+        sha256 = str(outcome["sha256"])
+        self._files.add(sha256)
+        if outcome["errors"]:
+            self.failed.add(sha256)
+        clips = outcome["kept"] + outcome["rejected"]
+        again = outcome["state"] == "staged"
+        self._split.add(1, kept=clips, errors=outcome["errors"], reused=again)
+        self._filters.add(
+            clips, kept=outcome["kept"], rejected=outcome["rejected"], reused=clips if again else 0
+        )
+
+    def _check(self, files: int) -> None:
+        self._losses.check({"sources": self._inputs, "decode": files, "filters": files})

@@ -1,0 +1,103 @@
+"""Clips of the version before under new thresholds: decided from their stored scores, without their files.
+
+What determines clips and scores (the split, the fields of a filter that are no thresholds) is hashed apart
+from what decides on them; the commit of each recipe keeps these hashes (`measured`). A row whose recipe
+measured as the new one does needs no decoding, and if its verdict stays, the row stays as it is.
+
+One thing differs from judging the file again: where a stricter threshold rejects a whole file by its header,
+its clips stay rows of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from curation.cascade import Cascade
+from curation.config import CurateRequest
+from curation.filters import Kind
+from curation.store import rows
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Clips by the hash of their file, as `rows.JUDGED` has them, each with the published row `before`."""
+
+    whole: dict[str, list[Row]] = field(default_factory=dict)  # files with no other clips
+    partly: dict[str, list[Row]] = field(default_factory=dict)  # files whose other clips need a scan
+
+
+def redecide(
+    published: Iterable[Row], history: Iterable[Mapping[str, Any]], request: CurateRequest
+) -> Decided:
+    """All that this request's thresholds say of published rows, but for those that its own recipe judged."""
+    recipe, now = request.recipe_sha256(), request.measured()
+    measured = {commit.get("recipe_sha256"): commit.get("measured") for commit in reversed(list(history))}
+    files: dict[str, list[Row]] = {}
+    for row in published:
+        if row["source_sha256"] is not None and row["reason"] != rows.EXACT_DUPLICATE:
+            files.setdefault(row["source_sha256"], []).append(row)
+    judge = _Judge(request, now)
+    found = Decided()
+    for sha256, clips in files.items():
+        if all(clip["recipe_sha256"] == recipe for clip in clips):
+            continue
+        decided = [judge(clip, measured.get(clip["recipe_sha256"]) or {}) for clip in clips]
+        left = [clip for clip in decided if clip is not None]
+        if left:
+            (found.whole if len(left) == len(clips) else found.partly)[sha256] = left
+    return found
+
+
+class _Judge:
+    """Decides one published clip."""
+
+    def __init__(self, request: CurateRequest, now: Mapping[str, Any]) -> None:
+        self._now = now
+        self._cascade = Cascade(request.rules(), request.score_all)
+        self._per_file = {rule.name(): rule.per_file for rule in self._cascade.filters}
+
+    def __call__(self, row: Row, measured: Mapping[str, Any]) -> Row | None:
+        """The clip as judged now, before duplicates are looked for; None if its file has to be scanned."""
+        if measured.get("split") != self._now["split"]:
+            return None
+        same = {name for name, how in self._now["filters"].items() if measured["filters"].get(name) == how}
+        if row["start_s"] is None:
+            return self._failed(row, len(same) == len(self._now["filters"]))
+        if row["verdict"] == "rejected" and row["filter"] == "split":
+            return _clip(row, {}, "split", row["reason"])
+        scores = {name: value for name, value in dict(row["scores"] or {}).items() if value is not None}
+        kind: Kind = "image" if "image" in row["task"] else "video"
+        verdict = self._cascade.recall(kind, scores, same)
+        if verdict is None or self._whole_file(row, kind, verdict.filter, verdict.scores):
+            return None
+        again = measured.get("caption") != self._now["caption"]
+        if row["verdict"] == "error" and verdict.filter is None and not again:
+            return {**row, "before": row}  # it would fail again
+        steady = measured.get("dedup") == self._now["dedup"]
+        more = {"standing": steady and row["verdict"] == "kept", "again": again}
+        return {**_clip(row, verdict.scores, verdict.filter, verdict.reason), **more}
+
+    def _failed(self, row: Row, same: bool) -> Row | None:
+        """A file that did not decode does not now; one that a filter failed on may, if filters changed."""
+        return {**row, "before": row} if row["filter"] != "filters" or same else None
+
+    def _whole_file(self, row: Row, kind: str, by: str | None, scores: Mapping[str, float]) -> bool:
+        """Whether a row stands for a video that was rejected by its header, and now is not."""
+        if kind == "image" or row["verdict"] != "rejected" or self._per_file.get(by or "", False):
+            return False
+        clips = (
+            f"{rule.name()}_{one}"
+            for rule in self._cascade.filters
+            if not rule.per_file
+            for one in rule.scores
+        )
+        return self._per_file.get(row["filter"], True) and not any(name in scores for name in clips)
+
+
+def _clip(row: Row, scores: Mapping[str, float], by: str | None, reason: str | None) -> Row:
+    verdict = {"verdict": "rejected" if by else "kept", "filter": by, "reason": reason, "detail": None}
+    return {**row, **verdict, "scores": list(scores.items()), "before": row}
