@@ -60,6 +60,7 @@ def run(job: Job, on_event: Callable[[Event], None], log: Path) -> Event:
         return _follow(client, submission, on_event, log)
     except KeyboardInterrupt:
         client.stop_job(submission)
+        _wait_ended(client, submission)  # training saves first; what still runs would keep the cluster
         raise
 
 
