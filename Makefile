@@ -5,6 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TORCH ?= 2.13.0
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+QUIETLY := 2> $(VENV)/install.log || { cat $(VENV)/install.log; exit 1; }
 
 .PHONY: demo test check setup clean
 
@@ -24,11 +26,12 @@ setup: $(READY)
 
 # torch first and by itself: a dependency's open range would fetch a build for GPUs that this machine may not have.
 $(READY): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip setuptools wheel
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "torch==$(TORCH)"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[sample,ocr,test]"
-	touch $(READY)
+	@echo "setting up $(VENV) (two to four minutes, once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(INSTALL) --upgrade pip setuptools wheel $(QUIETLY)
+	@$(INSTALL) "torch==$(TORCH)" $(QUIETLY)
+	@$(INSTALL) --constraint constraints.txt --editable ".[sample,ocr,test]" $(QUIETLY)
+	@touch $(READY)
 
 clean:
 	rm -rf $(VENV) runs

@@ -98,9 +98,22 @@ def choose_axis(seen: Mapping[str, Any], marks: Sequence[tuple[float, str]]) -> 
     places = [math.log10(value) if skewed else float(value) for value, _ in marks]
     reach = (high - low) or abs(high) or 1.0
     near = [place for place in places if low - reach <= place <= high + reach]
-    low, high = min([low, *near]), max([high, *near])
     whole = bool(seen.get("whole")) and not skewed
     bins = min(max(2 * math.isqrt(seen["count"]), _FEWEST_BINS), _MOST_BINS)
+    upper = bool(marks) and marks[0][1] == "max"
+    axis = Axis(*_bins(low, high, near, bins, whole), skewed, upper)
+    # The last bin may reach over a threshold that was not near: that one has to lie on an edge, too.
+    on = [place for place, (mark, _) in zip(places, marks, strict=True) if 0 <= axis.position(mark) <= 1]
+    if set(on) > set(near):
+        axis = Axis(*_bins(low, high, on, bins, whole), skewed, upper)
+    return axis
+
+
+def _bins(
+    low: float, high: float, near: Sequence[float], bins: int, whole: bool
+) -> tuple[float, float, int, int]:
+    """Anchor, width, first and last of about `bins` bins over the values and the places in `near`."""
+    low, high = min([low, *near]), max([high, *near])
     width = _nice((high - low) / bins if high > low else abs(high) / 10 or 0.1, whole)
     gap = max(near) - min(near) if near else 0.0
     if gap >= width and not whole:
@@ -112,7 +125,7 @@ def choose_axis(seen: Mapping[str, Any], marks: Sequence[tuple[float, str]]) -> 
         first, last = first - 3, first + 3
     elif high - (anchor + last * width) > width * (1 - 1e-9):
         last += 1
-    return Axis(anchor, width, first, last, skewed, upper=bool(marks) and marks[0][1] == "max")
+    return anchor, width, first, last
 
 
 def ticks(low: float, high: float, log: bool, count: int = 5) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from curation.audit.charts import river
@@ -14,10 +14,11 @@ _values = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False).map(lambda v
 
 
 @given(
-    st.tuples(_values, _values, _values).map(sorted),
-    st.lists(_values, max_size=2, unique=True),
-    st.booleans(),
+    spread=st.tuples(_values, _values, _values).map(sorted),
+    marks=st.lists(_values, max_size=2, unique=True),
+    whole=st.booleans(),
 )
+@example(spread=[-78.0, -39.0, -39.0], marks=[1.0, 0.0], whole=False)
 def test_thresholds_lie_on_edges(spread: list[float], marks: list[float], whole: bool) -> None:
     """The axis covers the values with a sane number of bins; the first threshold on it lies on an edge."""
     low, median, high = spread
