@@ -88,7 +88,7 @@ def test_killed_job_goes_on(
     second = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     events = [json.loads(line.removeprefix(PREFIX)) for line in second.stdout.splitlines() if PREFIX in line]
     split = [event for event in events if event.get("stage") == "split"][-1]
-    assert split["reused"] == finished < split["in"]
+    assert finished <= split["reused"] < split["in"]  # a file in hand at the kill may still end
     assert events[-1]["event"] == "result"
     assert data_files(out) == active_files(out)
     whole = tmp_path / "whole"
