@@ -47,7 +47,9 @@ def _token_file() -> Path:
 
 
 def use_token() -> None:
-    """Make this process, and all it starts, present the local cluster's token."""
+    """Make this process, and all it starts, present the local cluster's token to the cluster it is told."""
+    for overrides in ("RAY_ADDRESS", "RAY_API_SERVER_ADDRESS"):  # Ray takes these before any argument
+        os.environ.pop(overrides, None)
     if "RAY_AUTH_MODE" not in os.environ:
         os.environ["RAY_AUTH_MODE"] = "token"
     if os.environ["RAY_AUTH_MODE"] == "token" and not os.environ.get("RAY_AUTH_TOKEN"):

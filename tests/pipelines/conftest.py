@@ -50,6 +50,7 @@ def command_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLi
         "OMNIVIDEO_HOME": str(home),
         "PREFECT_HOME": str(folder / "prefect"),
         "COLUMNS": "200",
+        "RAY_ADDRESS": "http://127.0.0.1:9",  # a user's own; the recipe's cluster has to win
     }
     yield CommandLine(folder, env)
     stop = "from pipelines import cluster\nwith cluster.locked(): cluster.stop()"
