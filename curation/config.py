@@ -64,7 +64,7 @@ def _measuring(rule: Filter) -> dict[str, Any]:
     """All of a filter that determines its scores."""
     ((name, fields),) = rule.entry().items()
     how = {field: value for field, value in fields.items() if field not in rule.thresholds}
-    return {"filter": _identity(name), "revision": getattr(rule, "revision", None), **how}
+    return {"filter": _identity(name), "revision": rule.revision(), **how}
 
 
 def _sha256(part: Any) -> str:

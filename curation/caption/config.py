@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from curation.caption.prompt import DEFAULT, check_template, prompt_hash
+from curation.weights import is_path, located
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -21,14 +21,6 @@ def _endpoint(url: str) -> str:
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("no keys in a URL: name the environment variable that holds it in api_key_env")
     return url.rstrip("/")
-
-
-def _is_folder(model: str) -> bool:
-    return model.startswith(("/", "./", "../", "~"))
-
-
-def _located(model: str) -> str:
-    return os.path.abspath(os.path.expanduser(model)) if _is_folder(model) else model
 
 
 class _Section(BaseModel):
@@ -60,7 +52,7 @@ class HttpConfig(_Section):
 class TransformersConfig(_Section):
     """A model of the image-text-to-text class, in the worker's own process, from safetensors only."""
 
-    model: Annotated[str, AfterValidator(_located)] = Field(
+    model: Annotated[str, AfterValidator(located)] = Field(
         min_length=1, description="a folder (starts with / . or ~), or a hub id"
     )
     revision: str | None = Field(default=None, description="commit of a hub id: 40 hex digits")
@@ -76,7 +68,7 @@ class TransformersConfig(_Section):
 
     @model_validator(mode="after")
     def _pinned(self) -> Self:
-        if not _is_folder(self.model) and not COMMIT.fullmatch(self.revision or ""):
+        if not is_path(self.model) and not COMMIT.fullmatch(self.revision or ""):
             raise ValueError("a model from a hub needs its revision, a commit of 40 hex digits")
         return self
 

@@ -1,26 +1,9 @@
-"""Which revision of a model a folder holds, and that it holds nothing but safetensors."""
+"""Which revision of a model writes the captions."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
-from pathlib import Path
-
 from curation.caption.config import TransformersConfig
-
-
-@functools.cache
-def folder_digest(folder: str) -> str | None:
-    """`sha256:` and 12 hex digits over all JSON and safetensors files by name; None if there is no folder."""
-    root = Path(folder)
-    if not root.is_dir():
-        return None
-    digest = hashlib.sha256()
-    for path in sorted([*root.glob("*.json"), *root.glob("*.jinja"), *root.glob("*.safetensors")]):
-        with path.open("rb") as file:
-            one = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{path.name}:{one}\n".encode())
-    return f"sha256:{digest.hexdigest()[:12]}"
+from curation.weights import folder_digest
 
 
 def revision_of(config: TransformersConfig) -> str | None:

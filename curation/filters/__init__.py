@@ -94,6 +94,9 @@ class Filter(BaseModel):
     needs: ClassVar[tuple[Frames, ...]] = ()
     applies_to: ClassVar[tuple[Kind, ...]] = ("image", "video")
     per_file: ClassVar[bool] = False  # scores are the same for each clip of a file: judged before decoding
+    apart: ClassVar[bool] = (
+        False  # measured outside the limited process that decodes: a large model, or on a GPU
+    )
     scores: ClassVar[tuple[str, ...]]  # names of what `measure` returns
     thresholds: ClassVar[Mapping[str, tuple[str, Side]]]  # field -> the score it bounds, and from which side
     reasons: ClassVar[Mapping[str, str]] = {}  # field -> slug, where below_<field> or above_<field> says less
@@ -106,6 +109,14 @@ class Filter(BaseModel):
     def requires(self) -> tuple[Frames, ...]:
         """Frames needed with these settings; `needs` unless a field changes them."""
         return self.needs
+
+    def revision(self) -> str | None:
+        """Name and revision of the model behind the scores, None if there is none: other weights, other text.
+
+        It is asked before any work, and often: cheap or cached, without loading a model or a network.
+        Raises InputError if the weights are not on this machine.
+        """
+        return None
 
     def measure(self, clip: Clip) -> dict[str, float]:
         """Finite scores of a clip under the names in `scores`; stored as `<filter>_<score>`."""

@@ -38,6 +38,15 @@ class TextOverlay(Filter):
     max_text_area: float | None = Field(default=0.1, ge=0, le=1, description="share of the frame under text")
     max_text_boxes: float | None = Field(default=None, ge=0, description="mean number of text boxes a frame")
 
+    def revision(self) -> str | None:
+        """The version of the package that carries the weights. Raises InputError without it."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return f"PP-OCRv4, rapidocr-onnxruntime {version('rapidocr-onnxruntime')}"
+        except PackageNotFoundError as error:
+            raise _absent() from error
+
     def measure(self, clip: Clip) -> dict[str, float]:
         """`text_area` from 0 to 1 and the number of boxes, both averaged over the frames."""
         import numpy as np
@@ -62,17 +71,21 @@ def _area_and_count(frame: NDArray[np.uint8]) -> tuple[float, int]:
     return float(mask.mean()), len(boxes)
 
 
+def _absent() -> InputError:
+    return InputError(
+        "text_overlay needs rapidocr-onnxruntime",
+        "filters",
+        "pip install 'omnivideo[ocr]', or leave the filter out of the recipe",
+    )
+
+
 @cache
 def _reader() -> Any:
     """Detector and recogniser, loaded once a process, on one thread."""
     try:
         from rapidocr_onnxruntime import RapidOCR
     except ImportError as error:
-        raise InputError(
-            "text_overlay needs rapidocr-onnxruntime",
-            "filters",
-            "pip install 'omnivideo[ocr]', or leave the filter out of the recipe",
-        ) from error
+        raise _absent() from error
     return RapidOCR(
         det_limit_side_len=SHORT_SIDE,
         det_limit_type="min",

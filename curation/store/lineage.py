@@ -35,9 +35,9 @@ def model_revisions(request: CurateRequest) -> dict[str, str]:
     captioner = caption.signature(request.caption)
     found = {"captioner": captioner} if captioner else {}
     for rule in request.rules():
-        revision = getattr(rule, "revision", None)
+        revision = rule.revision()
         if revision:
-            found[rule.name()] = str(revision)
+            found[rule.name()] = revision
     return found
 
 
