@@ -26,7 +26,7 @@ class ClipRecord(TypedDict):
     scores: dict[str, float]  # "<filter>_<score>"
     filter: str | None  # who rejected it; None: kept
     reason: str | None
-    thumbnail: bytes  # a WebP strip of up to 5 frames, 96 px high
+    thumbnail: bytes  # a JPEG strip of up to 5 frames, 96 px high
     fingerprint: bytes  # 5 perceptual hashes of 64 bits, 40 bytes
     signals: dict[str, Any]  # measured facts for a captioner
 
