@@ -189,13 +189,19 @@ class OmniVideoModel(nn.Module):
         Only the K last positions, which hold every answer, meet the text head. An answer may be a marker such
         as `<BOV>`, which teaches the head to tell generation from understanding. frames [B, F, 3, H, W].
         """
+        hidden, labels = self.answer_states(questions, answers, frames)
+        return self.text_head(hidden), labels
+
+    def answer_states(
+        self, questions: list[str], answers: list[str], frames: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What the text head reads in `text_logits`: hidden states [B, K, D], with the labels [B, K]."""
         endings = [answer_ids(self.tokenizer, answer) for answer in answers]
         whole = self._read(questions, endings, frames)
         hidden = self.mllm(whole.embeds, whole.mask, positions=whole.positions)
         width = max(len(ending) for ending in endings)
-        logits = self.text_head(hidden[:, -width - 1 : -1])
         labels = [[-100] * (width - len(ending)) + ending for ending in endings]
-        return logits, torch.tensor(labels, device=logits.device)
+        return hidden[:, -width - 1 : -1], torch.tensor(labels, device=hidden.device)
 
     def question_prompt(self, questions: list[str], frames: Tensor | None = None) -> Reading:
         """Questions about frames [B, F, 3, H, W], ready for answers to be written."""

@@ -1,47 +1,62 @@
 """From the samples of a micro-batch to the cells that go through the model.
 
-Frozen encoders see each sample alone and once; what they say is the same whether remembered or made again, so
-a resumed run trains on exactly what an uninterrupted one does.
+What frozen parts say of a sample is asked for by name; whether it is made now, remembered or read from
+encoded shards makes no difference to what is trained on.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from omnivideo.model import OmniVideoModel
-from omnivideo.prompts import GENERATE, OPENERS
-from omnivideo.vision_tower import evenly_spaced
-from training.config import UNDERSTANDING
-from training.loader import Decoded, Loader
-from training.memory import Memory, Tensors
+from omnivideo.prompts import answer_ids
+from training.config import EDITING, UNDERSTANDING
+from training.encoding.encoders import Encoders
+from training.encoding.values import Name, Value, View, marker, of_sample, question, view_of, visual
 from training.noise import chance
 from training.plan import Draw
-from training.samples import Bucket, Sample
+from training.samples import Bucket
 from training.stages import Objective, Phase
 from training.trainee import Cell
 
 SIZE_720P = 720
+UNLABELLED = -100
+
+
+class Encodings(Protocol):
+    """Who knows what frozen parts say: `OnTheFly`, or `FromShards`."""
+
+    @property
+    def waited(self) -> float:
+        """Seconds that training stood waiting for data."""
+
+    def prefetch(self, values: Iterable[Value]) -> None:
+        """Begin to fetch what will be asked for soon."""
+
+    def get(self, value: Value) -> Tensor:
+        """Return one value, on the training's device."""
+
+    def close(self) -> None:
+        """Let go of threads and files."""
 
 
 class CellMaker:
-    """Makes the cells of one phase, on `device`."""
+    """Makes the cells of one phase, which samples videos at `fps`."""
 
     def __init__(
         self,
-        model: OmniVideoModel,
+        encoders: Encoders,
+        encodings: Encodings,
         phase: Phase,
-        loader: Loader,
-        memory: Memory,
-        device: torch.device,
+        fps: float,
         caption_dropout: float = 0.0,
     ) -> None:
-        self._model, self._phase, self._loader, self._memory = model, phase, loader, memory
-        self._device, self._dropout = device, caption_dropout
+        self._encoders, self._encodings, self._phase, self._fps = encoders, encodings, phase, fps
+        self._model, self._device, self._dropout = encoders.model, encoders.device, caption_dropout
         self._speaks = "vision_head" in phase.trainable
 
     @property
@@ -50,11 +65,9 @@ class CellMaker:
         return self._phase.objective
 
     def prefetch(self, draws: Sequence[Draw], bucket: Bucket) -> None:
-        """Begin to decode what is not remembered."""
-        samples = [draw.sample for draw in draws if self._needs_media(draw.sample)]
-        self._loader.prefetch([s for s in samples if self._key(s, bucket) not in self._memory], bucket)
+        """Begin to fetch what these draws' cells will need."""
+        self._encodings.prefetch(value for draw in draws for value in self._needs(draw, bucket))
 
-    @torch.no_grad()
     def cells(
         self, draws: Sequence[Draw], bucket: Bucket, key: tuple[object, ...], whole_text: bool = False
     ) -> list[Cell]:
@@ -63,69 +76,83 @@ class CellMaker:
         `key` names the seed and whatever else makes a sample's chances differ, besides itself and the epoch.
         With `whole_text`, no sample goes without its text.
         """
+        if self._phase.objective == "align":
+            return [self._align(draws, bucket)]
+        if self._phase.objective == "flow":
+            return [self._flow(draws, bucket, key, 0.0 if whole_text else self._dropout)]
         numbered = list(enumerate(draws))
-        with torch.autocast(self._device.type, torch.bfloat16):
-            if self._phase.objective == "align":
-                return [self._align(draws, bucket)]
-            if self._phase.objective == "flow":
-                return [self._flow(draws, bucket, key, 0.0 if whole_text else self._dropout)]
-            asked = [(i, draw) for i, draw in numbered if draw.sample.task in UNDERSTANDING]
-            made = [(i, draw) for i, draw in numbered if draw.sample.task not in UNDERSTANDING]
-            cells = [self._question(asked, bucket)] if asked else []
-            return cells + ([self._vision(made, bucket), self._marker(made, bucket)] if made else [])
+        asked = [(i, draw) for i, draw in numbered if draw.sample.task in UNDERSTANDING]
+        made = [(i, draw) for i, draw in numbered if draw.sample.task not in UNDERSTANDING]
+        cells = [self._question(asked, bucket)] if asked else []
+        return cells + ([self._vision(made, bucket), self._marker(made, bucket)] if made else [])
+
+    def _needs(self, draw: Draw, bucket: Bucket) -> Iterator[Value]:
+        view = self._view(draw, bucket)
+        if draw.sample.task in UNDERSTANDING:
+            yield question(view, _turn(draw))
+        else:
+            yield from of_sample(self._phase, draw.sample, view, self._dropout)
+
+    def _view(self, draw: Draw, bucket: Bucket) -> View:
+        return view_of(draw.sample, bucket, self._fps)
 
     # --- stage 1
 
     def _question(self, rows: Sequence[tuple[int, Draw]], bucket: Bucket) -> Cell:
-        turns = [draw.sample.turns[draw.epoch % len(draw.sample.turns)] for _, draw in rows]
-        frames = torch.stack([self._seen(draw.sample, bucket)["shown"] for _, draw in rows])
-        inputs = {"questions": [q for q, _ in turns], "answers": [a for _, a in turns], "frames": frames}
-        return Cell("text", tuple(i for i, _ in rows), inputs)
-
-    def _vision(self, rows: Sequence[tuple[int, Draw]], bucket: Bucket) -> Cell:
-        seen = [self._seen(draw.sample, bucket) for _, draw in rows]
-        inputs = {
-            "prompts": [draw.sample.prompt for _, draw in rows],
-            "targets": torch.stack([tensors["targets"] for tensors in seen]),
-            "kind": bucket.kind,
-            **self._sources(seen, "source_shown", "source_frames"),
-        }
-        return Cell("vision", tuple(i for i, _ in rows), inputs)
+        return self._text_cell(rows, [question(self._view(draw, bucket), _turn(draw)) for _, draw in rows])
 
     def _marker(self, rows: Sequence[tuple[int, Draw]], bucket: Bucket) -> Cell:
         """Asked to generate, the text head says the marker: how it tells generation from understanding."""
-        asked = [GENERATE[bucket.kind].format(prompt=draw.sample.prompt) for _, draw in rows]
-        inputs = {"questions": asked, "answers": [OPENERS[bucket.kind]] * len(asked), "frames": None}
+        return self._text_cell(
+            rows, [marker(self._view(draw, bucket), draw.sample.prompt) for _, draw in rows]
+        )
+
+    def _text_cell(self, rows: Sequence[tuple[int, Draw]], asked: Sequence[Value]) -> Cell:
+        """The language model is frozen: its states are a value, and the text head alone goes on from them."""
+        states = [self._encodings.get(value) for value in asked]
+        labels = [torch.tensor(answer_ids(self._model.tokenizer, value.words[1])) for value in asked]
+        inputs = {
+            "states": pad_sequence(states, batch_first=True),
+            "labels": pad_sequence(labels, batch_first=True, padding_value=UNLABELLED).to(self._device),
+        }
         return Cell("text", tuple(i for i, _ in rows), inputs)
+
+    def _vision(self, rows: Sequence[tuple[int, Draw]], bucket: Bucket) -> Cell:
+        draws = [draw for _, draw in rows]
+        targets = [self._encodings.get(Value("targets", self._view(draw, bucket))) for draw in draws]
+        inputs = {
+            "prompts": [draw.sample.prompt for draw in draws],
+            "targets": torch.stack(targets),
+            "kind": bucket.kind,
+            **self._sources(draws, bucket, "source_shown", "source_frames"),
+        }
+        return Cell("vision", tuple(i for i, _ in rows), inputs)
 
     # --- stages 2 and 3
 
     def _align(self, draws: Sequence[Draw], bucket: Bucket) -> Cell:
         prompts = [draw.sample.prompt for draw in draws]
-        seen = [self._seen(draw.sample, bucket) for draw in draws]
-        visual = self._visual(draws, prompts, bucket, seen)
-        return Cell("align", tuple(range(len(draws))), {"visual": visual, **self._text(prompts)})
+        inputs = {"visual": self._visual(draws, prompts, bucket, None), **self._text(prompts)}
+        return Cell("align", tuple(range(len(draws))), inputs)
 
     def _flow(self, draws: Sequence[Draw], bucket: Bucket, key: tuple[object, ...], dropout: float) -> Cell:
-        seen = [self._seen(draw.sample, bucket) for draw in draws]
-        latents = torch.stack([tensors["latents"] for tensors in seen])
+        latents = torch.stack([self._encodings.get(Value("latents", self._view(d, bucket))) for d in draws])
         shift = self._shift(bucket)
         chances = [
             chance(tuple(latents.shape[1:]), (*key, d.sample.sample_id, d.epoch), shift, dropout)
             for d in draws
         ]
         prompts = ["" if c.without_text else d.sample.prompt for c, d in zip(chances, draws, strict=True)]
-        shown = self._sources(seen, "source_shown", "source_frames")
-        source = self._sources(seen, "source_latents", "source_latents")
+        source = self._sources(draws, bucket, "source_latents", "source_latents")
+        shown = self._sources(draws, bucket, "source_shown", "source_frames") if self._speaks else None
         inputs = {
-            "visual": self._visual(draws, prompts, bucket, seen),
+            "visual": self._visual(draws, prompts, bucket, shown),
             **self._text(prompts),
-            "source_latents": source["source_latents"],
-            "source_mask": source["source_mask"],
+            **source,
             "latents": latents,
             "noise": torch.stack([c.noise for c in chances]).to(self._device),
             "time": torch.stack([c.time for c in chances]).to(self._device),
-            "spoken": {"prompts": prompts, "kind": bucket.kind, **shown} if self._speaks else None,
+            "spoken": None if shown is None else {"prompts": prompts, "kind": bucket.kind, **shown},
         }
         return Cell("flow", tuple(range(len(draws))), inputs)
 
@@ -135,71 +162,51 @@ class CellMaker:
         return scheduler.flow_shift_720p if large else scheduler.flow_shift
 
     def _visual(
-        self, draws: Sequence[Draw], prompts: Sequence[str], bucket: Bucket, seen: Sequence[Tensors]
+        self,
+        draws: Sequence[Draw],
+        prompts: Sequence[str],
+        bucket: Bucket,
+        shown: dict[str, Any] | None,
     ) -> Tensor:
-        """Return the vision head's own tokens [B, N, Dv], remembered while it is frozen."""
-        spoken = []
-        for draw, prompt, tensors in zip(draws, prompts, seen, strict=True):
-            key = ("visual", draw.sample.sample_id, draw.sample.task, bucket, prompt)
-            frames = tensors.get("source_shown")
-
-            def say(prompt: str = prompt, frames: Tensor | None = frames) -> Tensors:
-                shown = None if frames is None else frames[None]
-                return {"visual": self._model.predict_visual([prompt], bucket.kind, None, shown)[0]}
-
-            spoken.append((say() if self._speaks else self._memory.get(key, say))["visual"])
-        return torch.stack(spoken)
-
-    def _text(self, prompts: Sequence[str]) -> dict[str, Tensor]:
-        rows = [self._memory.get(("text", p), functools.partial(self._encoded, p)) for p in prompts]
-        return {name: torch.stack([row[name] for row in rows]) for name in ("text", "text_mask")}
-
-    def _encoded(self, prompt: str) -> Tensors:
-        text, mask = self._model.encode_text([prompt])
-        return {"text": text[0].float(), "text_mask": mask[0]}
-
-    # --- media
-
-    def _needs_media(self, sample: Sample) -> bool:
-        return self._phase.objective != "align" or sample.task in {"image_edit", "video_edit"}
-
-    def _key(self, sample: Sample, bucket: Bucket) -> tuple[object, ...]:
-        return ("media", sample.sample_id, sample.task, bucket, self._phase.objective)
-
-    def _seen(self, sample: Sample, bucket: Bucket) -> Tensors:
-        """Return what the phase needs of a sample's media: `shown`, `targets`, `latents`, `source_…`."""
-        if not self._needs_media(sample):
-            return {}
-        return self._memory.get(
-            self._key(sample, bucket), lambda: self._look(sample, self._loader.take(sample, bucket))
+        """Return the vision head's own tokens [B, N, Dv]: a value while it is frozen, else said anew, of the
+        sources `shown`.
+        """
+        pairs = list(zip(draws, prompts, strict=True))
+        if shown is None:
+            return torch.stack([self._encodings.get(visual(self._view(d, bucket), p)) for d, p in pairs])
+        frames, mask = shown["source_frames"], shown["source_mask"]
+        sources = [frames[i] if mask is not None and mask[i] else None for i in range(len(draws))]
+        return torch.stack(
+            [
+                self._encoders.visual(bucket.kind, prompt, source)
+                for prompt, source in zip(prompts, sources, strict=True)
+            ]
         )
 
-    def _look(self, sample: Sample, decoded: Decoded) -> Tensors:
-        target = decoded.target.to(self._device)
-        tensors: Tensors = {}
-        if sample.task in UNDERSTANDING:
-            return {"shown": self._few(target)}
-        if self._phase.objective == "heads":
-            tensors["targets"] = self._model.vision_targets(target.transpose(0, 1)[None])[0].float()
-        if self._phase.objective == "flow":
-            tensors["latents"] = self._model.encode_video(target[None])[0]
-        if decoded.source is not None:
-            source = decoded.source.to(self._device)
-            tensors["source_shown"] = self._few(source)
-            if self._phase.objective == "flow":
-                tensors["source_latents"] = self._model.encode_video(source[None])[0]
-        return tensors
+    def _text(self, prompts: Sequence[str]) -> dict[str, Tensor]:
+        """Return embeddings [B, L, D], zeros past each text's end as Wan has them, and their mask [B, L]."""
+        rows = [self._encodings.get(Value("text", None, (prompt,))) for prompt in prompts]
+        text = rows[0].new_zeros(len(rows), self._model.config.text_encoder.max_tokens, rows[0].shape[1])
+        for whole, row in zip(text, rows, strict=True):
+            whole[: len(row)] = row
+        lengths = torch.tensor([len(row) for row in rows], device=self._device)
+        return {
+            "text": text,
+            "text_mask": torch.arange(text.shape[1], device=self._device) < lengths[:, None],
+        }
 
-    def _few(self, frames: Tensor) -> Tensor:
-        """[3, T, H, W] -> the frames [F, 3, H, W] that the language model looks at."""
-        return evenly_spaced(frames.transpose(0, 1)[None], self._model.config.mllm.max_frames)[0]
-
-    def _sources(self, seen: Sequence[Tensors], name: str, argument: str) -> dict[str, Any]:
-        """Stack one source tensor over the samples, zeros for those without one, and say which have it."""
-        there = [tensors.get(name) for tensors in seen]
+    def _sources(self, draws: Sequence[Draw], bucket: Bucket, name: Name, argument: str) -> dict[str, Any]:
+        """Stack one source tensor over the edits among the samples, zeros for others; say which have it."""
+        views = [self._view(draw, bucket) for draw in draws]
+        there = [self._encodings.get(Value(name, v)) if v.task in EDITING else None for v in views]
         like = next((tensor for tensor in there if tensor is not None), None)
         if like is None:
             return {argument: None, "source_mask": None}
         mask = torch.tensor([tensor is not None for tensor in there], device=self._device)
         filled = [torch.zeros_like(like) if tensor is None else tensor for tensor in there]
         return {argument: torch.stack(filled), "source_mask": mask}
+
+
+def _turn(draw: Draw) -> tuple[str, str]:
+    """Return the turn of a conversation whose epoch it is."""
+    return draw.sample.turns[draw.epoch % len(draw.sample.turns)]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 
 from training.data import decode, read_media
+from training.encoding.values import View
 from training.errors import TrainingError
-from training.samples import Bucket, Sample
 
 if TYPE_CHECKING:
     from curation.dataset import Dataset
@@ -25,42 +25,43 @@ class Decoded(NamedTuple):
 
 
 class Loader:
-    """Frames of a dataset version, videos at `fps`. `waited` sums the seconds that takers stood waiting."""
+    """Frames of a dataset version. `waited` sums the seconds that takers stood waiting."""
 
-    def __init__(self, dataset: Dataset, fps: float) -> None:
+    def __init__(self, dataset: Dataset) -> None:
         self.waited = 0.0
-        self._dataset, self._fps = dataset, fps
+        self._dataset = dataset
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="decode")
-        self._pending: dict[tuple[str, Bucket], Future[dict[str, Decoded]]] = {}
+        self._pending: dict[View, Future[dict[View, Decoded]]] = {}
 
-    def prefetch(self, samples: Sequence[Sample], bucket: Bucket) -> None:
-        """Begin to load samples that will be taken soon."""
-        new = [sample for sample in samples if (sample.sample_id, bucket) not in self._pending]
-        if not new:
-            return
-        future = self._pool.submit(self._load, sorted({sample.sample_id for sample in new}), bucket)
-        self._pending.update({(sample.sample_id, bucket): future for sample in new})
+    def prefetch(self, views: Iterable[View]) -> None:
+        """Begin to load what will be taken soon."""
+        new = [view for view in dict.fromkeys(views) if view not in self._pending]
+        if new:
+            self._pending.update(dict.fromkeys(new, self._pool.submit(self._load, new)))
 
-    def take(self, sample: Sample, bucket: Bucket) -> Decoded:
+    def take(self, view: View) -> Decoded:
         """Return a sample's frames, waiting for them if need be."""
-        self.prefetch([sample], bucket)
+        self.prefetch([view])
         started = time.perf_counter()
-        loaded = self._pending.pop((sample.sample_id, bucket)).result()
+        loaded = self._pending.pop(view).result()
         self.waited += time.perf_counter() - started
-        return loaded[sample.sample_id]
+        return loaded[view]
 
     def close(self) -> None:
         """Stop the thread; what was begun is dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _load(self, sample_ids: Sequence[str], bucket: Bucket) -> dict[str, Decoded]:
-        media = read_media(self._dataset, sample_ids)
-        if missing := [sample_id for sample_id in sample_ids if sample_id not in media]:
+    def _load(self, views: Sequence[View]) -> dict[View, Decoded]:
+        media = read_media(self._dataset, (view.sample_id for view in views))
+        if missing := [view.sample_id for view in views if view.sample_id not in media]:
             raise TrainingError(f"sample {missing[0]} is no longer in {self._dataset.uri}")
-        return {
-            sample_id: Decoded(
-                decode(target, bucket, self._fps, sample_id),
-                None if source is None else decode(source, bucket, self._fps, sample_id),
-            )
-            for sample_id, (target, source) in media.items()
-        }
+        return {view: _decoded(view, *media[view.sample_id]) for view in views}
+
+
+def _decoded(view: View, target: bytes, source: bytes | None) -> Decoded:
+    first, second = (
+        None if media is None else decode(media, view.bucket, view.fps, view.sample_id)
+        for media in (target, source)
+    )
+    assert first is not None
+    return Decoded(first, second)

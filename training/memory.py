@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from torch import Tensor
 
@@ -15,13 +15,13 @@ class Memory:
 
     def __init__(self, megabytes: int) -> None:
         self._room = megabytes * 2**20
-        self._entries: OrderedDict[tuple[object, ...], Tensors] = OrderedDict()
+        self._entries: OrderedDict[Hashable, Tensors] = OrderedDict()
         self._used = 0
 
-    def __contains__(self, key: tuple[object, ...]) -> bool:
+    def __contains__(self, key: Hashable) -> bool:
         return key in self._entries
 
-    def get(self, key: tuple[object, ...], make: Callable[[], Tensors]) -> Tensors:
+    def get(self, key: Hashable, make: Callable[[], Tensors]) -> Tensors:
         """Return what is kept under `key`, made anew if nothing is."""
         if key in self._entries:
             self._entries.move_to_end(key)

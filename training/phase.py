@@ -16,6 +16,8 @@ from training.cells import CellMaker
 from training.checkpoint import Checkpoint
 from training.config import StageSection, TrainRequest
 from training.curves import Curves
+from training.encoding.encoders import Encoders
+from training.encoding.on_the_fly import OnTheFly
 from training.engine import Engine
 from training.errors import TrainingError
 from training.evaluation import Evaluation
@@ -63,10 +65,12 @@ class PhaseLoop:
         self.settings: StageSection = phase.settings(self.stages)
         self.trainee = Trainee(model, phase.trainable, self.settings.gradient_checkpointing)
         self.engine = Engine(self.trainee, self.settings, work.team.device, self.stages.ema_decay)
-        self.loader = Loader(work.dataset, self.settings.fps)
-        memory = Memory(self.stages.cache_megabytes)
+        encoders = Encoders(model, work.team.device)
+        self.encodings = OnTheFly(
+            encoders, Loader(work.dataset), Memory(self.stages.cache_megabytes), phase.objective
+        )
         self.cells = CellMaker(
-            model, phase, self.loader, memory, work.team.device, work.request.mix.caption_dropout
+            encoders, self.encodings, phase, self.settings.fps, work.request.mix.caption_dropout
         )
         self.evaluation = Evaluation(
             self.cells, self.trainee, work.team, self.settings.micro_batch_size, self._seed()
@@ -91,7 +95,7 @@ class PhaseLoop:
             self.engine.adopt_average()
             self._probe(self.plan.steps)
         finally:
-            self.loader.close()
+            self.encodings.close()
         self.engine.close()
 
     def _begin(self) -> int:
@@ -126,7 +130,7 @@ class PhaseLoop:
             checkpoints.keep_last(root, keep)
 
     def _step(self, step: int) -> None:
-        started, waited = time.perf_counter(), self.loader.waited
+        started, waited = time.perf_counter(), self.encodings.waited
         sub_stage, batch = self.plan.batch(step)
         tally = Tally()
         for losses in self._losses(batch, (*self._seed(), sub_stage), tally):
@@ -147,7 +151,7 @@ class PhaseLoop:
                 **means,
                 "learning_rate": rate,
                 "seconds": seconds,
-                "data_wait": (self.loader.waited - waited) / seconds,
+                "data_wait": (self.encodings.waited - waited) / seconds,
                 **_memory(self.work.team),
                 "bucket": batch.bucket._asdict(),
                 **outcome,

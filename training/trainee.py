@@ -68,9 +68,11 @@ class Trainee(nn.Module):
         predicted = self.model.stage1_forward(prompts, targets, kind, **source)
         return torch.stack([vision_loss(p, t) for p, t in zip(predicted, targets, strict=True)])
 
-    def _text(self, questions: list[str], answers: list[str], frames: Tensor | None) -> Tensor:
-        """Eq. 2, each answer's tokens averaged, so that a sample's loss does not depend on its neighbours."""
-        logits, labels = self.model.text_logits(questions, answers, frames)
+    def _text(self, states: Tensor, labels: Tensor) -> Tensor:
+        """Eq. 2 from the frozen language model's states [B, K, D] and labels [B, K]. Each answer's tokens are
+        averaged, so that a sample's loss does not depend on its neighbours.
+        """
+        logits = self.model.text_head(states)
         return torch.stack([text_loss(x[None], y[None]) for x, y in zip(logits, labels, strict=True)])
 
     def _align(self, visual: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from curation.dataset import open_dataset
 from tests.training.conftest import clip_bytes, image_bytes
 from training.data import decode, read_media
+from training.encoding.values import view_of
 from training.errors import TrainingError
 from training.loader import Loader
 from training.samples import Bucket, read_samples
@@ -65,10 +66,11 @@ def test_the_loader_decodes_ahead_and_counts_waiting(dataset: str, tmp_path: Pat
     """What was asked for ahead is the same as what is taken at once."""
     table = open_dataset(dataset)
     samples = [sample for sample, _ in read_samples(table) if sample.task == "video_edit"]
-    ahead, now = Loader(table, 8.0), Loader(table, 8.0)
-    ahead.prefetch(samples, CLIP)
-    for sample in samples:
-        one, other = ahead.take(sample, CLIP), now.take(sample, CLIP)
+    views = [view_of(sample, CLIP, 8.0) for sample in samples]
+    ahead, now = Loader(table), Loader(table)
+    ahead.prefetch(views)
+    for view in views:
+        one, other = ahead.take(view), now.take(view)
         assert torch.equal(one.target, other.target)
         assert one.source is not None
     assert now.waited > 0

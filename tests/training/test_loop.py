@@ -11,6 +11,8 @@ import torch
 
 from tests.training.conftest import tiny_request
 from training.config import TrainRequest
+from training.encoding.encoders import Encoders
+from training.encoding.values import View
 from training.errors import InputError, TrainingError
 from training.loop import train
 from training.phase import PhaseLoop
@@ -178,16 +180,14 @@ def test_a_sample_that_gives_nan_is_named_and_its_step_skipped(
     dataset: str, team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Training goes on without the step; after too many in a row it stops, naming the samples."""
-    from training.cells import CellMaker
+    real = Encoders.look
 
-    real = CellMaker._look
-
-    def look(self: CellMaker, sample: Any, decoded: Any) -> Any:
-        tensors = real(self, sample, decoded)
-        poisoned = sample.sample_id in poison
+    def look(self: Encoders, view: View, *more: Any) -> Any:
+        tensors = real(self, view, *more)
+        poisoned = view.sample_id in poison
         return {name: tensor * float("nan") if poisoned else tensor for name, tensor in tensors.items()}
 
-    monkeypatch.setattr(CellMaker, "_look", look)
+    monkeypatch.setattr(Encoders, "look", look)
     poison = {f"text_to_image-{n:03d}" for n in range(6)}
     train(request_to(tmp_path / "a", dataset, only_stage="1"), team)
     skipped = [entry for entry in entries(tmp_path / "a" / "metrics.jsonl") if entry["kind"] == "skipped"]

@@ -7,8 +7,9 @@ import pytest
 
 from curation.dataset import open_dataset
 from tests.training.conftest import tiny_request, write_dataset
-from training.cells import CellMaker
 from training.config import TrainRequest
+from training.encoding.encoders import Encoders
+from training.encoding.values import View
 from training.loop import train
 from training.phase import PhaseLoop
 from training.run import entries
@@ -57,12 +58,12 @@ def test_a_bad_sample_is_named_and_its_step_not_taken(
 ) -> None:
     """The step is left out, or all since the checkpoint; a run killed after it ends the same."""
     bad = planted(request_to(tmp_path, images, policy))
-    real_look, real_step = CellMaker._look, PhaseLoop._step
+    real_look, real_step = Encoders.look, PhaseLoop._step
     kill, kept = False, {}
 
-    def look(self: CellMaker, sample: Any, decoded: Any) -> Any:
-        tensors = real_look(self, sample, decoded)
-        return {n: t * 100 for n, t in tensors.items()} if sample.sample_id == bad else tensors
+    def look(self: Encoders, view: View, *more: Any) -> Any:
+        tensors = real_look(self, view, *more)
+        return {n: t * 100 for n, t in tensors.items()} if view.sample_id == bad else tensors
 
     def step(self: PhaseLoop, number: int) -> None:
         nonlocal kill
@@ -76,7 +77,7 @@ def test_a_bad_sample_is_named_and_its_step_not_taken(
             assert all(tensor.equal(then[name]) for name, tensor in self.engine.shard().items())
 
     monkeypatch.setattr("training.spikes.LEAST_STEPS", 3)
-    monkeypatch.setattr(CellMaker, "_look", look)
+    monkeypatch.setattr(Encoders, "look", look)
     monkeypatch.setattr(PhaseLoop, "_step", step)
     models, logs = [], []
     for name in ("whole", "killed"):

@@ -10,6 +10,8 @@ from omnivideo.config import preset
 from omnivideo.model import OmniVideoModel
 from tests.training.conftest import tiny_request
 from training.cells import CellMaker
+from training.encoding.encoders import Encoders
+from training.encoding.on_the_fly import OnTheFly
 from training.loader import Loader
 from training.memory import Memory
 from training.samples import read_samples
@@ -26,10 +28,11 @@ def cells_of(phase: Phase, model: OmniVideoModel, data: str) -> list[Cell]:
     batches = [
         batch for step in range(20, 40) for _, batch in [plan.batch(step)] if batch.bucket.kind == "video"
     ]
-    loader = Loader(table, phase.settings(request.stages).fps)
-    maker = CellMaker(model, phase, loader, Memory(64), torch.device("cpu"))
+    encoders = Encoders(model, torch.device("cpu"))
+    encodings = OnTheFly(encoders, Loader(table), Memory(64), phase.objective)
+    maker = CellMaker(encoders, encodings, phase, phase.settings(request.stages).fps)
     cells = maker.cells(batches[1].draws, batches[1].bucket, (0,))
-    loader.close()
+    encodings.close()
     return cells
 
 

@@ -1,0 +1,65 @@
+"""What frozen parts say, made when it is needed and remembered while there is room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import Tensor
+
+from training.config import UNDERSTANDING
+from training.encoding.encoders import SHOWN, Encoders
+from training.encoding.values import Value, View, media_names
+from training.loader import Loader
+from training.memory import Memory, Tensors
+from training.stages import Objective
+
+
+class OnTheFly:
+    """Decodes and encodes for a phase with `objective`; `waited` sums the seconds spent waiting for media."""
+
+    def __init__(self, encoders: Encoders, loader: Loader, memory: Memory, objective: Objective) -> None:
+        self._encoders, self._loader, self._memory, self._objective = encoders, loader, memory, objective
+        self._held: dict[
+            View, Tensors
+        ] = {}  # of the batch at hand: however little is remembered, decode once
+
+    @property
+    def waited(self) -> float:
+        """Seconds that training stood waiting for media."""
+        return self._loader.waited
+
+    def prefetch(self, values: Iterable[Value]) -> None:
+        """Begin to decode the media that `values` are of, and that are not remembered."""
+        views = dict.fromkeys(value.view for value in values if value.view is not None)
+        self._held = {view: seen for view, seen in self._held.items() if view in views}
+        self._loader.prefetch(view for view in views if ("media", view) not in self._memory)
+
+    def get(self, value: Value) -> Tensor:
+        """Return one value; see `Value` for its shape."""
+        if value.name in {"text", "states", "visual"}:
+            return self._memory.get(value, lambda: {"said": self._say(value)})["said"]
+        assert value.view is not None
+        return self._seen(value.view)[value.name]
+
+    def close(self) -> None:
+        """Stop decoding ahead."""
+        self._loader.close()
+
+    def _say(self, value: Value) -> Tensor:
+        seen = {} if value.view is None else self._seen(value.view)
+        if value.name == "states":
+            return self._encoders.states(*value.words, shown=seen.get(SHOWN))  # type: ignore[misc]
+        if value.name == "visual":
+            kind, prompt = value.words
+            return self._encoders.visual(kind, prompt, seen.get("source_shown"))  # type: ignore[arg-type]
+        return self._encoders.text(*value.words)
+
+    def _seen(self, view: View) -> Tensors:
+        """Return all that the phase needs of a sample's media, decoded once."""
+        if view not in self._held:
+            understood = view.task in UNDERSTANDING
+            names = (SHOWN,) if understood else media_names(self._objective, view.task)
+            self._held[view] = self._memory.get(
+                ("media", view), lambda: self._encoders.look(view, self._loader.take(view), names)
+            )
+        return self._held[view]
