@@ -35,14 +35,16 @@ class Frames:
     """Frames that a filter asks for: either `fps` (a grid of the clip) or `count` (evenly spaced), not both.
 
     `long_side` is in pixels, None for full size; frames are never enlarged. A video clip that cannot give
-    `least` frames is rejected as too short, and the filter is not asked.
+    `least` frames is rejected as too short, and the filter is not asked. `lead` frames in a row begin each
+    scene, before the grid goes on. `bgr_gray` is grey by way of 8-bit BGR, as OpenCV reads a file.
     """
 
     fps: float | None = None
     count: int | None = None
     long_side: int | None = None
-    color: Literal["gray", "rgb"] = "gray"
+    color: Literal["gray", "rgb", "bgr_gray"] = "gray"
     least: int = 1
+    lead: int = 1
 
     def __post_init__(self) -> None:
         if (self.fps is None) == (self.count is None):

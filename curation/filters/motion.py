@@ -2,8 +2,9 @@
 
 Source: dense inverse search flow (Kroeger et al., ECCV 2016, arXiv:1603.03590; OpenCV's DISOpticalFlow), in
 percent of the diagonal, so that a clip scores the same at any size. The alternative, Farneback's, is
-Data-Juicer's video_motion_score_filter: full-size grey frames at 2 a second, mean displacement in pixels,
-rejected under 0.25 (`flow_px` with method="farneback" is that value).
+Data-Juicer's video_motion_score_filter: full-size grey frames (by way of BGR) at 2 a second, of which the
+first is followed by the very next one, mean displacement in pixels, rejected under 0.25 (`flow_px` with
+method="farneback" is that value; on its three test videos 1.869317, 3.52111 and 1.1731424).
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from curation.filters import Clip, Cost, Filter, Frames
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+FULL_SIZE = (Frames(fps=2, color="bgr_gray", least=2, lead=2),)
 
 
 class Motion(Filter):
@@ -42,7 +46,7 @@ class Motion(Filter):
 
     def requires(self) -> tuple[Frames, ...]:
         """Farneback's definition is on full-size frames."""
-        return (Frames(fps=2, color="gray", least=2),) if self.method == "farneback" else self.needs
+        return FULL_SIZE if self.method == "farneback" else self.needs
 
     def measure(self, clip: Clip) -> dict[str, float]:
         """`mean_flow` in percent of the diagonal a second, `flow_px` in full-size pixels between samples."""

@@ -47,7 +47,7 @@ class PictureClip:
         small = self.pixels
         if size != (self.width, self.height):
             small = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
-        return (cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) if needs.color == "gray" else small)[None]
+        return (cv2.cvtColor(small, cv2.COLOR_RGB2GRAY) if needs.color != "rgb" else small)[None]
 
     def times(self, needs: Frames) -> NDArray[np.float64]:
         """[1], zero."""

@@ -44,6 +44,15 @@ def gray(frame: Any, size: tuple[int, int]) -> Bytes:
     return small.copy() if full_range(frame) else cv2.LUT(small, STRETCH)
 
 
+def bgr_gray(frame: Any, size: tuple[int, int]) -> Bytes:
+    """[H,W], grey as OpenCV reads a file: by swscale to 8-bit BGR, whatever the matrix, then to grey.
+
+    Dear, and for definitions made on it alone: optical flow of flat areas follows the rounding.
+    """
+    whole: Bytes = cv2.cvtColor(frame.to_ndarray(format="bgr24"), cv2.COLOR_BGR2GRAY)
+    return _resized(whole, size, cv2.INTER_AREA)
+
+
 def rgb(frame: Any, size: tuple[int, int]) -> Bytes:
     """[H,W,3] at (width, height), with the frame's own colour matrix (ITU-R BT.601 or BT.709) and range."""
     yuv = cv2.merge([_resized(plane, size, cv2.INTER_LINEAR) for plane in planes(frame)])

@@ -36,23 +36,29 @@ class Track:
 
     needs: Frames
     period: float  # seconds
+    slack: float = 1e-6  # seconds by which stamps may be early: containers round them
     start: float = 0.0
     taken: int = 0
+    leading: int = 0
     samples: list[tuple[float, Bytes]] = field(default_factory=list)
 
     def due(self, time: float) -> bool:
-        """Whether the frame at `time` is the first at or after the grid's next point."""
-        return time >= self.start + self.taken * self.period - 1e-6
+        """Whether the frame at `time` is the first at or after the grid's next point, or one of the lead."""
+        return self.leading > 0 or self._reached(time)
 
     def add(self, time: float, picture: Bytes) -> None:
         """Keep a picture and move to the next point after it."""
         self.samples.append((time, picture))
-        while self.due(time):
+        self.leading -= self.leading > 0
+        while self._reached(time):
             self.taken += 1
 
     def restart(self, time: float) -> None:
         """A new scene begins: so does its grid."""
-        self.start, self.taken = time, 0
+        self.start, self.taken, self.leading = time, 0, self.needs.lead
+
+    def _reached(self, time: float) -> bool:
+        return time >= self.start + self.taken * self.period - self.slack
 
 
 class Sampler:
@@ -61,7 +67,7 @@ class Sampler:
     def __init__(self, wanted: Iterable[Frames], fps: float, width: int, height: int, turns: int) -> None:
         self._size = (width, height)  # as stored, before rotation
         self._turns = turns
-        self.tracks = {need: Track(need, _period(need, fps)) for need in wanted}
+        self.tracks = {need: Track(need, _period(need, fps), 0.5 / fps - 1e-6) for need in wanted}
         self._recent: deque[tuple[float, Any]] = deque(maxlen=RECENT)  # the decoder's buffers, not copies
 
     def offer(self, time: float, frame: Any) -> None:
@@ -82,7 +88,8 @@ class Sampler:
         last = next((recent for recent in reversed(self._recent) if recent[0] < end_s - 1e-6), None)
         for track in self.tracks.values():
             inside = [time for time, _ in track.samples if track.start - 1e-6 <= time < end_s - 1e-6]
-            if last and len(inside) < track.needs.least and last[0] > max(inside, default=track.start - 1):
+            enough = track.needs.least + track.needs.lead - 1
+            if last and len(inside) < enough and last[0] > max(inside, default=track.start - 1):
                 track.samples.append((last[0], self.picture(last[1], track.needs)))
                 track.samples.sort(key=lambda sample: sample[0])
 
@@ -105,7 +112,7 @@ class Sampler:
 
     def picture(self, frame: Any, needs: Frames) -> Bytes:
         """A frame at the size and colour asked for, rotation applied."""
-        make = planes.gray if needs.color == "gray" else planes.rgb
+        make = {"gray": planes.gray, "bgr_gray": planes.bgr_gray, "rgb": planes.rgb}[needs.color]
         picture = make(frame, fit(*self._size, needs.long_side))
         return np.ascontiguousarray(np.rot90(picture, self._turns)) if self._turns else picture
 
