@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def seeking_farneback(path: Path) -> float:
     wanted = [0, 1, *range(step, count, step)]
     frames = [cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2GRAY) for _ in range(count)]
     means = []
-    for before, after in zip(wanted, wanted[1:], strict=False):
+    for before, after in pairwise(wanted):
         flow = cv2.calcOpticalFlowFarneback(frames[before], frames[after], None, 0.5, 3, 15, 3, 5, 1.2, 0)
         means.append(cv2.cartToPolar(flow[..., 0], flow[..., 1])[0].mean())
     return float(np.mean(means))
