@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from training.loader import Decoded
 
 SHOWN = "shown"
-"""Frames [F, 3, H, W] that the language model is shown of a clip in question: never stored, its states are."""
+"""Frames [F, 3, H, W] of a clip in question that the language model is shown: its states are the value."""
 
 
 class Encoders:
@@ -52,7 +52,7 @@ class Encoders:
         return text[0, : int(mask.sum())].float()
 
     def states(self, question: str, answer: str, shown: Tensor | None) -> Tensor:
-        """Return what the text head reads to answer a question about `shown` [F, 3, H, W]: [K, D], float32."""
+        """Return what the text head reads to answer a question about `shown` [F, 3, H, W]: float32 [K, D]."""
         with self._quietly():
             hidden, _ = self.model.answer_states([question], [answer], None if shown is None else shown[None])
         return hidden[0].float()

@@ -48,7 +48,8 @@ class OnTheFly:
     def _say(self, value: Value) -> Tensor:
         seen = {} if value.view is None else self._seen(value.view)
         if value.name == "states":
-            return self._encoders.states(*value.words, shown=seen.get(SHOWN))  # type: ignore[misc]
+            question, answer = value.words
+            return self._encoders.states(question, answer, seen.get(SHOWN))
         if value.name == "visual":
             kind, prompt = value.words
             return self._encoders.visual(kind, prompt, seen.get("source_shown"))  # type: ignore[arg-type]
