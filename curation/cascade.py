@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
 
 from curation.errors import InputError, MediaError
-from curation.filters import Clip, Filter, Frames, Kind
+from curation.filters import Clip, Filter, Frames, Judgement, Kind
+
+Judge = Callable[[Filter, Clip], Judgement]
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Verdict:
 class Cascade:
     """Filters in the order of their cost, then of the recipe; adds up the seconds each of them takes."""
 
-    def __init__(self, filters: Iterable[Filter], score_all: bool) -> None:
+    def __init__(self, filters: Iterable[Filter], score_all: bool, ask: Judge | None = None) -> None:
+        self._ask: Judge = ask or (lambda rule, clip: rule.judge(clip))
         self.filters = sorted(filters, key=lambda rule: rule.cost)
         self.score_all = score_all
         self.seconds: dict[str, float] = defaultdict(float)
@@ -82,7 +85,7 @@ class Cascade:
     def _judge(self, rule: Filter, clip: Clip, scores: dict[str, float]) -> str | None:
         began = perf_counter()
         try:
-            found = rule.judge(clip)
+            found = self._ask(rule, clip)
         except (InputError, MediaError, MemoryError):
             raise
         except Exception as error:

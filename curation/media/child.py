@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import curation
 from curation.errors import InputError, MediaError
-from curation.filters import Kind
+from curation.filters import Filter, Kind
 from curation.media import wire
 from curation.media.records import ScanRequest, ScanResult
 
@@ -72,7 +72,8 @@ class MediaWorker:
 
     def scan(self, path: str | Path, request: ScanRequest) -> ScanResult:
         """Judge each clip of a file in one decode pass."""
-        _, data = self._ask({"do": "scan", "path": os.fspath(path), "request": request.to_json()})
+        message = {"do": "scan", "path": os.fspath(path), "request": request.to_json()}
+        _, data = self._ask(message, request.filters)
         return ScanResult.from_json(data.decode())
 
     def cut(
@@ -94,27 +95,27 @@ class MediaWorker:
         windows = [Window(start, end, [rest.read(size) for size in sizes]) for start, end, sizes in told]
         return windows, answer["seen_text"]
 
-    def _ask(self, message: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    def _ask(self, message: dict[str, Any], apart: tuple[Filter, ...] = ()) -> tuple[dict[str, Any], bytes]:
         """An answer, or the error in it. After a crash, a child that served others is given a second try."""
         again = self._served > 0
         try:
-            answer, data = self._exchange(message)
+            answer, data = self._exchange(message, apart)
         except MediaError as error:
             if error.slug != "crashed" or not again:
                 raise
-            answer, data = self._exchange(message)
+            answer, data = self._exchange(message, apart)
         if "slug" in answer:
             raise MediaError(answer["slug"], answer["message"])
         if "what" in answer:
             raise InputError(answer["what"], answer["step"], answer["next_step"])
         return answer, data
 
-    def _exchange(self, message: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    def _exchange(self, message: dict[str, Any], apart: tuple[Filter, ...]) -> tuple[dict[str, Any], bytes]:
         channel = self._channel or self._start()
         try:
             channel.settimeout(self.limits.timeout_seconds)
             wire.send(channel, message)
-            answer = self._patiently(channel)
+            answer = self._patiently(channel, apart)
         except TimeoutError as error:
             self.close()
             raise MediaError("timeout", str(error)) from error
@@ -123,15 +124,19 @@ class MediaWorker:
         self._served += 1
         return answer
 
-    def _patiently(self, channel: socket.socket) -> tuple[dict[str, Any], bytes]:
-        """The next message that is not just a sign of life."""
+    def _patiently(self, channel: socket.socket, apart: tuple[Filter, ...]) -> tuple[dict[str, Any], bytes]:
+        """The answer, past signs of life and questions to the filters that are measured on this side."""
         began = monotonic()
         while monotonic() - began < self.limits.longest_seconds:
             try:
                 message, blob = wire.receive(channel)
             except TimeoutError:
                 raise TimeoutError(f"no sign of life for {self.limits.timeout_seconds:g} s") from None
-            if "alive" not in message:
+            if "measure" in message:
+                from curation.media.apart import measured
+
+                wire.send(channel, measured(apart, message, blob))
+            elif "alive" not in message:
                 return message, blob
         raise TimeoutError(f"no answer within {self.limits.longest_seconds:g} s")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import cv2
 
-from curation.cascade import Cascade, Verdict
+from curation.cascade import Cascade, Judge, Verdict
 from curation.errors import InputError, MediaError
 from curation.filters import Clip, Frames, Kind
 from curation.media import decode, picture, planes, probe, thumbnail
@@ -20,16 +20,19 @@ from curation.split import Span, Splitter
 SCENE_SIDE = 80  # longer side, pixels, of the pictures that scene detection sees
 
 
-def scan(path: Path, request: ScanRequest, max_pixels: int) -> ScanResult:
-    """All clips of a file. Raises MediaError for what is wrong with it, InputError for the recipe."""
+def scan(path: Path, request: ScanRequest, max_pixels: int, ask: Judge | None = None) -> ScanResult:
+    """All clips of a file, each filter judging through `ask`.
+
+    Raises MediaError for what is wrong with the file, InputError for the recipe.
+    """
     cv2.setNumThreads(1)
     size = probe.check_file(path)
     promised = probe.sniff(path)
     try:
         if promised == "image":
-            return _scan_image(path, request, max_pixels)
+            return _scan_image(path, request, max_pixels, ask)
         decode.check_length(path, size)
-        return _VideoScan(path, request, max_pixels).run()
+        return _VideoScan(path, request, max_pixels, ask).run()
     except (MediaError, InputError):
         raise
     except MemoryError as error:
@@ -39,8 +42,8 @@ def scan(path: Path, request: ScanRequest, max_pixels: int) -> ScanResult:
         raise MediaError(slug, f"{type(error).__name__}: {error}") from error
 
 
-def _scan_image(path: Path, request: ScanRequest, max_pixels: int) -> ScanResult:
-    cascade = Cascade(request.filters, request.score_all)
+def _scan_image(path: Path, request: ScanRequest, max_pixels: int, ask: Judge | None) -> ScanResult:
+    cascade = Cascade(request.filters, request.score_all, ask)
     if (0, 0) in request.skip:
         return ScanResult("image", [], {})
     began = perf_counter()
@@ -58,11 +61,11 @@ def _scan_image(path: Path, request: ScanRequest, max_pixels: int) -> ScanResult
 class _VideoScan:
     """The state of one pass: detector, samples and the clips found so far."""
 
-    def __init__(self, path: Path, request: ScanRequest, max_pixels: int) -> None:
+    def __init__(self, path: Path, request: ScanRequest, max_pixels: int, ask: Judge | None) -> None:
         self.path = path
         self.request = request
         self.max_pixels = max_pixels
-        self.cascade = Cascade(request.filters, request.score_all)
+        self.cascade = Cascade(request.filters, request.score_all, ask)
         self.clips: list[ClipRecord] = []
 
     def run(self) -> ScanResult:

@@ -36,7 +36,7 @@ def _serve(channel: socket.socket, timeout: float, max_pixels: int) -> None:
             return
         _alive(channel, timeout)
         pulse.watch(lambda: _alive(channel, timeout), timeout / 4)
-        answer, blob = _answer(message, max_pixels)
+        answer, blob = _answer(message, max_pixels, channel)
         pulse.watch(None, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         wire.send(channel, answer, blob)
@@ -59,11 +59,11 @@ def _warm() -> None:
     cv2.setNumThreads(1)
 
 
-def _answer(message: dict[str, Any], max_pixels: int) -> tuple[dict[str, Any], bytes]:
+def _answer(message: dict[str, Any], max_pixels: int, channel: socket.socket) -> tuple[dict[str, Any], bytes]:
     from curation.errors import InputError, MediaError
 
     try:
-        return _do(message, max_pixels)
+        return _do(message, max_pixels, channel)
     except MediaError as error:
         return {"slug": error.slug, "message": error.message}, b""
     except InputError as error:
@@ -74,13 +74,15 @@ def _answer(message: dict[str, Any], max_pixels: int) -> tuple[dict[str, Any], b
         return {"slug": "undecodable", "message": f"{type(error).__name__}: {error}"}, b""
 
 
-def _do(message: dict[str, Any], max_pixels: int) -> tuple[dict[str, Any], bytes]:
+def _do(message: dict[str, Any], max_pixels: int, channel: socket.socket) -> tuple[dict[str, Any], bytes]:
     path = Path(message["path"])
     if message["do"] == "scan":
+        from curation.media.apart import HandedOver
         from curation.media.records import ScanRequest
         from curation.media.scan import scan
 
-        return {}, scan(path, ScanRequest.from_json(message["request"]), max_pixels).to_json().encode()
+        request = ScanRequest.from_json(message["request"])
+        return {}, scan(path, request, max_pixels, HandedOver(channel)).to_json().encode()
     if message["do"] == "windows":
         from curation.media.windows import Windows, take
 
