@@ -22,8 +22,8 @@ HERE = Path(__file__).parent
 sys.path[:1] = [str(HERE.parents[1]), str(HERE / "speed")]
 os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])
 
-from floor import Cost, floor
-from judging import cheap, cluster, judge
+from floor import Cost, floor  # noqa: E402 - found by the path above
+from judging import cheap, cluster, judge  # noqa: E402
 
 CORES = os.cpu_count() or 1
 SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts")

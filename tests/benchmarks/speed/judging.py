@@ -1,4 +1,4 @@
-"""One pass of the engine over files: its own workers on its own cluster, judging as `omnivideo curate` does."""
+"""One pass of the engine over files: its own workers on its own cluster, judging as `curate` does."""
 
 from __future__ import annotations
 
