@@ -1,0 +1,120 @@
+"""Rejects clips with bars beside the picture: black on any side, or of another colour on opposite sides.
+
+Sources: FFmpeg's cropdetect calls a line black when its mean luma is under 24 of 255; by that rule a dark
+scene has bars and a subtitle inside a bar hides it. Here a line counts by the share of its pixels that differ
+from the bar's colour at any sampled time, and a bar must end in a straight edge, where that share jumps. A
+night sky over roofs, a planet in space or white text on black has no such edge. Five percent of the frame is
+well under the smallest bars in use (2.0:1 in 16:9, 11 percent).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from curation.filters import Clip, Cost, Filter, Frames
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pictures = NDArray[np.uint8]  # [T, lines, pixels of a line]
+
+DEEPEST = 0.45  # share of the side that one bar may cover
+BLACK = 32  # luma up to which one bar alone counts
+SAME = 16  # levels by which a bar's pixels may differ from its colour: compression, noise
+OUTER_LINES = 4  # at the frame's edge, to know the colour from
+OUTER_SHARE = 0.25  # of these lines' pixels may show something else: a logo, a timecode
+BAR_SHARE = 0.3  # of a bar's pixels may show something else: subtitles
+STEP_SHARE = 0.5  # of the picture's own share by which the share must jump at the bar's edge
+PICTURE_SHARE = 0.3  # a picture shows something at this share of its pixels at least
+
+
+class Letterbox(Filter):
+    """Bounds on the share of the frame that bars cover."""
+
+    cost: ClassVar = Cost.FRAMES
+    needs: ClassVar = (Frames(fps=1, color="gray", least=2),)
+    scores: ClassVar = ("top", "bottom", "left", "right", "area")
+    thresholds: ClassVar = {"max_area": ("area", "max")}
+    reasons: ClassVar = {"max_area": "bars"}
+
+    max_area: float | None = Field(default=0.05, ge=0, le=1, description="share of the frame under bars")
+
+    def measure(self, clip: Clip) -> dict[str, float]:
+        """Bars as shares of the height (top, bottom) and width (left, right); times it, whole pixels."""
+        frames = clip.frames(self.needs[0])
+        top, bottom, left, right = bars(frames)
+        height, width = frames.shape[1:]
+        t, b, x, y = top / height, bottom / height, left / width, right / width
+        return {"top": t, "bottom": b, "left": x, "right": y, "area": 1 - (1 - t - b) * (1 - x - y)}
+
+
+def bars(frames: Pictures) -> tuple[int, int, int, int]:
+    """Lines of bars of [T,H,W]: top, bottom, left, right."""
+    height, width = frames.shape[1:]
+    top, bottom = _opposite(frames)
+    left, right = _opposite(frames[:, top : height - bottom].transpose(0, 2, 1))
+    if left or right:  # which hid how wide the picture's lines are
+        top, bottom = _opposite(frames[:, :, left : width - right])
+    return top, bottom, left, right
+
+
+def _opposite(frames: Pictures) -> tuple[int, int]:
+    """Lines of the bars at both ends of [T, lines, pixels]."""
+    (first, colour), (last, other) = _bar(frames), _bar(frames[:, ::-1])
+    slack = max(2, frames.shape[1] // 50)
+    if not (first and last and abs(first - last) <= slack and abs(colour - other) <= SAME):
+        first, last = first * (colour <= BLACK), last * (other <= BLACK)
+    return first, last
+
+
+def _bar(frames: Pictures) -> tuple[int, int]:
+    """How many lines at the start of [T, lines, pixels] are a bar, and its colour."""
+    import cv2
+    import numpy as np
+
+    outer = frames[:, 1 : 1 + OUTER_LINES]
+    colour = int(np.median(outer))
+    if _differ(outer, colour).mean() > OUTER_SHARE:
+        return 0, colour
+    shown = np.zeros(frames.shape[1:], bool)
+    for frame in frames:
+        shown |= cv2.absdiff(frame, np.full_like(frame, colour)) > SAME
+    share = shown.mean(axis=1)
+    reach = max(2, len(share) // 100)
+    edge = _edge(share, reach)
+    return (_refined(frames, colour, edge, reach) if edge else 0), colour
+
+
+def _differ(pixels: Pictures, colour: int) -> NDArray[np.bool_]:
+    import numpy as np
+
+    return np.abs(pixels.astype(np.int16) - colour) > SAME
+
+
+def _edge(share: NDArray[np.float64], reach: int) -> int:
+    """The line before which `share` jumps, with little before it and a picture after it; 0 if none does."""
+    import numpy as np
+
+    deepest = int(len(share) * DEEPEST)
+    picture = float(np.median(share[deepest:-deepest]))
+    if picture < PICTURE_SHARE or deepest <= reach:
+        return 0
+    lines = np.arange(1, deepest)
+    jump = np.array([share[y : y + reach].max() - share[max(0, y - reach) : y].min() for y in lines])
+    before = np.cumsum(share)[lines - 1] / lines
+    jump[before > BAR_SHARE] = 0
+    best = int(jump.argmax())
+    return int(lines[best]) if jump[best] >= STEP_SHARE * picture else 0
+
+
+def _refined(frames: Pictures, colour: int, edge: int, reach: int) -> int:
+    """The line near `edge` before which the mean difference from the bar's colour rises most."""
+    import numpy as np
+
+    low = max(0, edge - reach - 1)
+    near = frames[:, low : edge + reach + 1].astype(np.int16) - colour
+    rise = np.diff(np.abs(near).mean(axis=(0, 2)))
+    return low + 1 + int(rise.argmax())

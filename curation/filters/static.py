@@ -1,0 +1,97 @@
+"""Rejects clips that stand still in part (slide shows, frozen or repeated frames) or that flash and jump.
+
+Sources: Open-Sora-Plan 1.3 drops clips by the LPIPS of neighbouring frames, under 0.001 as static and over
+0.3 as jitter; flashes are counted as WCAG 2.2 (success criterion 2.3.1) and ITU-R BT.1702 do, as pairs of
+opposing changes of a tenth of full luminance. Here all is arithmetic on small grey frames. Mean flow, which
+`motion` bounds, is high for a slide show that pans once and for a strobe; this filter finds both.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from curation.filters import Clip, Cost, Filter, Frames
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BLOCK = 8  # pixels of the small frame: a block that moves is not lost in the mean of the frame
+STILL = 1.0  # levels by which the block that changes most differs in a repeated frame
+JUMP = 10.0  # levels of mean difference, to both neighbours, of a frame that does not belong
+RETURN = 0.5  # and the neighbours differ from each other by less than this share of that
+FLASH = 25.0  # levels, a tenth of full luminance
+
+
+class Static(Filter):
+    """Bounds on repeated frames, frames that do not belong, and flashes."""
+
+    cost: ClassVar = Cost.FRAMES
+    applies_to: ClassVar = ("video",)
+    # 9.2 makes the step an odd number of frames at 24, 25, 30, 48, 50 and 60 a second: a strobe of every
+    # second frame is seen.
+    needs: ClassVar = (Frames(fps=9.2, long_side=160, color="gray", least=2),)
+    scores: ClassVar = ("repeated", "jumps", "flashes")
+    thresholds: ClassVar = {
+        "max_repeated": ("repeated", "max"),
+        "max_jumps": ("jumps", "max"),
+        "max_flashes": ("flashes", "max"),
+    }
+    reasons: ClassVar = {"max_repeated": "frozen", "max_jumps": "jitter", "max_flashes": "flashing"}
+
+    max_repeated: float | None = Field(default=0.4, ge=0, le=1, description="share of repeated frames")
+    max_jumps: float | None = Field(default=0.5, ge=0, description="frames that do not belong, a second")
+    max_flashes: float | None = Field(default=1.0, ge=0, description="flashes a second")
+
+    def measure(self, clip: Clip) -> dict[str, float]:
+        """`repeated` from 0 to 1 of the sampled pairs; `jumps` and `flashes` a second."""
+        from itertools import pairwise
+
+        import numpy as np
+
+        need = self.needs[0]
+        frames, times = clip.frames(need), clip.times(need)
+        seconds = max(float(times[-1] - times[0]), 1e-3)
+        steps = np.array([_change(a, b) for a, b in pairwise(frames)])
+        skips = np.array([_change(a, b)[0] for a, b in zip(frames, frames[2:], strict=False)])
+        return {
+            "repeated": float((steps[:, 1] < STILL).mean()),
+            "jumps": _jumps(steps[:, 0], skips) / seconds,
+            "flashes": _flashes(frames.mean(axis=(1, 2))) / seconds,
+        }
+
+
+def _change(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> tuple[float, float]:
+    """Mean absolute difference of the frame, and of the block where it is largest."""
+    import cv2
+
+    difference = cv2.absdiff(a, b).astype("float32")
+    size = max(1, difference.shape[1] // BLOCK), max(1, difference.shape[0] // BLOCK)
+    blocks = cv2.resize(difference, size, interpolation=cv2.INTER_AREA)
+    return cv2.mean(difference)[0], float(blocks.max())
+
+
+def _jumps(steps: NDArray[np.float64], skips: NDArray[np.float64]) -> int:
+    """How many frames differ from both neighbours, far more than these from each other."""
+    import numpy as np
+
+    less = np.minimum(steps[:-1], steps[1:])
+    return int(((less > JUMP) & (skips < RETURN * less)).sum())
+
+
+def _flashes(luma: NDArray[np.float64]) -> float:
+    """Pairs of opposing changes of luma by FLASH or more, between its turning points."""
+    extremes = [float(luma[0])]
+    rising = 0
+    count = 0
+    for value in luma[1:].tolist():
+        step = value - extremes[-1]
+        if rising and step * rising > 0:
+            extremes[-1] = value  # still on its way
+        elif abs(step) >= FLASH:
+            count += bool(rising)
+            rising = 1 if step > 0 else -1
+            extremes.append(value)
+    return count / 2
