@@ -96,9 +96,7 @@ class Filter(BaseModel):
     needs: ClassVar[tuple[Frames, ...]] = ()
     applies_to: ClassVar[tuple[Kind, ...]] = ("image", "video")
     per_file: ClassVar[bool] = False  # scores are the same for each clip of a file: judged before decoding
-    apart: ClassVar[bool] = (
-        False  # measured outside the limited process that decodes: a large model, or on a GPU
-    )
+    apart: ClassVar[bool] = False  # measured outside the process that decodes: a large model, or on a GPU
     scores: ClassVar[tuple[str, ...]]  # names of what `measure` returns
     thresholds: ClassVar[Mapping[str, tuple[str, Side]]]  # field -> the score it bounds, and from which side
     reasons: ClassVar[Mapping[str, str]] = {}  # field -> slug, where below_<field> or above_<field> says less
