@@ -21,6 +21,10 @@ class InputError(ValueError):
 
 SLUGS = {
     "missing": "the file is not there or cannot be read",
+    "unreachable": "the file's store did not answer, several times",
+    "incomplete": "fewer bytes came than the file's store announced, several times",
+    "no_media": "nothing in the place where a shard's media is said to be",
+    "broken_shard": "the larger file that the media lies in is damaged",
     "empty": "the file has no bytes",
     "not_media": "no image or video of a known format",
     "undecodable": "a known format that does not decode",

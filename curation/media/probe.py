@@ -29,6 +29,7 @@ CODECS = frozenset(
     prores dnxhd dvvideo theora wmv1 wmv2 wmv3 vc1 ffv1 huffyuv ffvhuff rawvideo cinepak svq3 utvideo qtrle
     """.split()  # noqa: SIM905 - a quarter of the lines
 )
+HEAD_BYTES = 4 + 188  # enough for every format's mark; a transport stream repeats its own after 188
 PICTURES = ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF")
 
 
@@ -62,7 +63,11 @@ def check_file(path: Path) -> int:
 def sniff(path: Path) -> Kind | None:
     """The kind that the first bytes promise, or None for no format known here."""
     with open(path, "rb") as file:
-        head = file.read(4 + 188)
+        return kind_of(file.read(HEAD_BYTES))
+
+
+def kind_of(head: bytes) -> Kind | None:
+    """The kind that a file's first `HEAD_BYTES` bytes promise, or None for no format known here."""
     if head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")) or (
         head[:4] == b"RIFF" and head[8:12] == b"WEBP"
     ):

@@ -6,10 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from curation.stores import is_local
+
 STEP = "listing sources"
+REPEATED = "repeated"  # the problem of a record that names a file again; its detail is that file's uri
 
 
 class Item(NamedTuple):
@@ -21,16 +25,17 @@ class Item(NamedTuple):
     size: int  # bytes, as the listing says; 0 if it does not
     problem: str | None = None  # a slug: why the file must not be read
     caption: str | None = None  # that it came with
-
-
-def is_local(uri: str) -> bool:
-    """Whether a uri is a path on this machine."""
-    return "://" not in uri
+    detail: str | None = None  # about the problem: which line, what is wrong with it
 
 
 def absolute(uri: str) -> str:
-    """A local path made absolute, links kept, `file://` dropped; any other URL as it is."""
+    """A local path made absolute, links kept, `file://` dropped; any other URL as it is.
+
+    Raises ValueError for a URL with a password in it: recipes travel, and stand in every version's lineage.
+    """
     text = uri.removeprefix("file://")
+    if not is_local(text) and urlsplit(text).password is not None:
+        raise ValueError("no passwords in a URL: give them by the environment")
     return os.path.abspath(os.path.expanduser(text)) if is_local(text) else text
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from curation.errors import InputError
 from curation.sources._source import STEP, Item, Location, SourceConfig
+from curation.stores import StoreError, info, place
 
 
 class FileSource(SourceConfig):
@@ -21,17 +22,12 @@ class FileSource(SourceConfig):
 
     def items(self) -> Iterator[Item]:
         """The file. Raises InputError if it is not there."""
-        import fsspec
-
         try:
-            fs, path = fsspec.core.url_to_fs(self.file)
-            info = fs.info(path)
-        except FileNotFoundError as error:
-            raise InputError(
-                f"file {self.file} does not exist", STEP, "check the path of the source"
-            ) from error
-        except (OSError, ValueError, ImportError) as error:
-            raise InputError(f"file {self.file} cannot be read: {error}", STEP, "check its rights") from error
-        if info["type"] == "directory":
+            told = info(place(self.file))
+        except StoreError as error:
+            raise error.as_input_error(f"file {self.file} cannot be read", STEP) from error
+        if told is None:
+            raise InputError(f"file {self.file} does not exist", STEP, "check the path of the source")
+        if told["type"] == "directory":
             raise InputError(f"{self.file} is a folder", STEP, "write folder: instead of file:")
-        yield Item(self.file, self.label(), self.licence, int(info.get("size") or 0))
+        yield Item(self.file, self.label(), self.licence, int(told.get("size") or 0))

@@ -11,7 +11,8 @@ from typing import NoReturn
 from pydantic import Field
 
 from curation.errors import InputError
-from curation.sources._source import STEP, Item, Location, SourceConfig, is_local, local_item
+from curation.sources._source import STEP, Item, Location, SourceConfig, local_item
+from curation.stores import StoreError, asking, is_local, place
 
 
 class FolderSource(SourceConfig):
@@ -30,10 +31,9 @@ class FolderSource(SourceConfig):
         """The folder's files, sorted by their path."""
         from fsspec.utils import glob_translate
 
-        wanted = re.compile(glob_translate(self.glob))
+        wanted = re.compile(".*" if self.glob == "**" else glob_translate(self.glob), re.DOTALL)
         for relative, item in sorted(self._local() if is_local(self.folder) else self._remote()):
-            hidden = any(part.startswith(".") for part in relative.split("/"))
-            if not hidden and wanted.match(relative):
+            if not _hidden(relative) and wanted.match(relative):
                 yield item
 
     def _local(self) -> Iterator[tuple[str, Item]]:
@@ -49,17 +49,23 @@ class FolderSource(SourceConfig):
                     yield Path(item.uri).relative_to(root).as_posix(), item
 
     def _remote(self) -> Iterator[tuple[str, Item]]:
-        import fsspec
-
         try:
-            fs, root = fsspec.core.url_to_fs(self.folder)
-            found = fs.find(root, detail=True)
-        except (OSError, ValueError, ImportError) as error:
-            what = f"folder {self.folder} cannot be listed: {error}"
-            raise InputError(what, STEP, "check the URL and its credentials") from error
-        for path, info in found.items():
-            item = Item(fs.unstrip_protocol(path), self.label(), self.licence, int(info.get("size") or 0))
-            yield path[len(root) :].lstrip("/"), item
+            with asking():
+                fs, root = place(self.folder)
+                found = fs.find(root, detail=True)
+        except StoreError as error:
+            raise error.as_input_error(f"folder {self.folder} cannot be listed", STEP) from error
+        for path, told in found.items():
+            if told["type"] == "file" and not path.endswith(
+                "/"
+            ):  # an object of that name stands for a folder
+                uri, size = fs.unstrip_protocol(path), int(told.get("size") or 0)
+                yield path[len(root) :].lstrip("/"), Item(uri, self.label(), self.licence, size)
+
+
+def _hidden(relative: str) -> bool:
+    """Whether a file or a folder above it has a name that starts with a dot; `..` is a name in a bucket."""
+    return any(part.startswith(".") and part not in (".", "..") for part in relative.split("/"))
 
 
 def _refuse(error: OSError) -> NoReturn:

@@ -1,75 +1,121 @@
-"""A text file with one path a line."""
+"""A table of files with what is known of each: CSV, TSV, JSON lines or Parquet."""
 
 from __future__ import annotations
 
-import posixpath
-from collections.abc import Iterator
-from pathlib import Path
+import heapq
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from typing import Any
 
 from pydantic import Field
 
 from curation.errors import InputError
-from curation.sources._source import STEP, Item, Location, SourceConfig, is_local, local_item
+from curation.sources import _records as tables
+from curation.sources._columns import TextColumns, listed, text, texts
+from curation.sources._files import Locations, files_of, shown
+from curation.sources._inside import BAD_NAME, OUTSIDE, Root, root_of
+from curation.sources._source import REPEATED, STEP, Item, Location, SourceConfig
+from curation.sources.members import manifest_line
+from curation.sources.members import shown as printable
+
+BAD_RECORD = "bad_record"
+_SAYS = {
+    OUTSIDE: "leaves the root",
+    BAD_NAME: "is no name of a file in UTF-8",
+    "no_file": "is no regular file",
+}
 
 
-class ListSource(SourceConfig):
-    """The files that a list names, one a line; empty lines and lines that start with # are passed over.
+class ManifestColumns(TextColumns):
+    """Which column is which; one that is not named is looked for by its usual names."""
 
-    A list may come from elsewhere, so it cannot name anything outside `root`: not by `..`, not by an absolute
-    path, not by a link. A listed file that is missing ends as an error row.
-    """
-
-    list: Location = Field(description="path or fsspec URL of the text file")
-    root: Location | None = Field(
-        default=None, description="what the paths are relative to; default: its folder"
+    path: str | None = Field(
+        default=None, min_length=1, description="default: path, file_name, file, uri, url, video, image, ..."
     )
 
+
+class ManifestSource(SourceConfig):
+    """The files that tables name, with each one's caption and licence.
+
+    Like a list, a manifest names nothing outside `root`. A record that cannot be used is an error row which
+    says its line; one that names a file again is a duplicate.
+    """
+
+    manifest: Locations = Field(description="path or fsspec URL: a file, several, a glob or a folder of them")
+    root: Location | None = Field(
+        default=None, description="what the paths are relative to; default: the manifest's folder"
+    )
+    columns: ManifestColumns = ManifestColumns()
+    format: tables.Format | None = Field(default=None, description="default: what the name ends in")
+
     def where(self) -> str:
-        """The text file."""
-        return self.list
+        """The manifests."""
+        return shown(self.manifest)
 
     def items(self) -> Iterator[Item]:
-        """The listed files, sorted. Raises InputError for a line that leaves the root."""
-        root = self.root or self.list.rpartition("/")[0]
-        entries = [
-            (number, line.strip())
-            for number, line in enumerate(self._text().splitlines(), 1)
-            if line.strip() and not line.lstrip().startswith("#")
-        ]
-        make = self._local if is_local(root) else self._remote
-        yield from sorted({make(root, number, entry) for number, entry in entries}, key=lambda item: item.uri)
+        """The files named, and the records that name none, sorted. Raises InputError if all are such."""
+        usable: list[Item] = []
+        others: list[Item] = []
+        seen: set[str] = set()
+        for file in files_of(self.manifest, tables.suffixes()):
+            for item, line in self._read(file.uri):
+                if item.problem is None and item.uri in seen:
+                    item = _repeated(item, manifest_line(file.uri, line))
+                (others if item.problem else usable).append(item)
+                seen.add(item.uri)
+        if others and not usable:
+            raise self._useless(others)
+        by_uri = attrgetter("uri")
+        usable.sort(key=by_uri)
+        others.sort(key=by_uri)
+        yield from heapq.merge(usable, others, key=by_uri)
 
-    def _text(self) -> str:
-        import fsspec
+    def _read(self, uri: str) -> Iterator[tuple[Item, int]]:
+        """Each record of a manifest, with its line."""
+        kind = self.format or tables.format_of(uri)
+        if kind is None:
+            what = f"{uri} ends in none of {' '.join(tables.suffixes())}"
+            raise InputError(what, STEP, "say its format: csv, tsv, jsonl or parquet")
+        root = root_of(self.root or uri.rpartition("/")[0])
+        with tables.reading(uri, kind) as table:
+            roles = self._roles(table.columns, uri)
+            for record in table.read([name for name in roles.values() if name]):
+                yield self._item(uri, record, roles, root), record.line
 
-        try:
-            with fsspec.open(self.list, "rt", encoding="utf-8") as file:
-                return str(file.read())
-        except FileNotFoundError as error:
-            raise InputError(
-                f"list {self.list} does not exist", STEP, "check the path of the source"
-            ) from error
-        except (OSError, ValueError, ImportError) as error:
-            raise InputError(
-                f"list {self.list} cannot be read: {error}", STEP, "give a UTF-8 text file"
-            ) from error
+    def _roles(self, columns: Sequence[str], uri: str) -> dict[str, str | None]:
+        roles = self.columns.roles(columns, uri)
+        if roles["path"] is None:
+            what = f"{uri} has no column that is known to hold paths; it has {listed(columns)}"
+            raise InputError(what, STEP, "name it: columns: {path: NAME}")
+        return roles
 
-    def _local(self, root: str, number: int, entry: str) -> Item:
-        base = Path(root).resolve()
-        path = base / entry
-        if not path.resolve().is_relative_to(base):
-            raise self._refusal(number, entry, root)
-        return local_item(Path(posixpath.normpath(path)), base, self.label(), self.licence)
+    def _item(self, uri: str, record: tables.Record, roles: dict[str, Any], root: Root) -> Item:
+        problem, found, told = record.problem, None, dict[str, str | None]()
+        if problem is None:
+            try:
+                entry = text("path", record.fields.get(roles["path"]))
+                told = texts(record.fields, roles)
+                found = root.find(entry) if entry else None
+                problem = None if entry else f"nothing in {roles['path']!r}"
+            except ValueError as error:
+                problem = str(error)
+        source, licence = told.get("source") or self.label(), told.get("licence") or self.licence
+        if found is not None and found.problem is None:
+            return Item(found.uri, source, licence, found.size, None, told.get("caption"))
+        slug = found.problem if found and found.problem else BAD_RECORD
+        why = f"{printable(found.uri)!r} {_SAYS[slug]}" if found else problem
+        place = manifest_line(uri, record.line)
+        return Item(place, source, licence, 0, slug, told.get("caption"), f"line {record.line}: {why}")
 
-    def _remote(self, root: str, number: int, entry: str) -> Item:
-        inside = posixpath.normpath("/" + entry.removeprefix(root.rstrip("/") + "/"))[1:]
-        outside = "://" in inside or entry.startswith("/") or ".." in entry.split("/")
-        if outside or "://" in entry.removeprefix(root):
-            raise self._refusal(number, entry, root)
-        return Item(f"{root.rstrip('/')}/{inside}", self.label(), self.licence, 0)
-
-    def _refusal(self, number: int, entry: str, root: str) -> InputError:
-        what = f"line {number} of {self.list} leaves {root}: {entry}"
+    def _useless(self, problems: Sequence[Item]) -> InputError:
+        first, slugs = problems[0], {item.problem for item in problems}
+        what = f"no record of {self.where()} can be used: {first.detail}"
+        if slugs == {OUTSIDE}:
+            return InputError(what, STEP, "set the source's root to a folder or URL that holds all files")
         return InputError(
-            what, STEP, "remove the line, or set the source's root to a folder that holds all files"
+            what, STEP, "correct the manifest, or say which columns are which: columns: {path: ...}"
         )
+
+
+def _repeated(item: Item, place: str) -> Item:
+    return item._replace(uri=place, size=0, problem=REPEATED, detail=item.uri)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from curation.errors import MediaError
 from curation.media.child import MediaWorker
 from curation.media.records import ScanRequest
-from curation.sources import Item
+from curation.sources import REPEATED, Item
 from curation.steps.fetch import Fetched, fetched
 from curation.steps.restage import DECIDED
 from curation.store import rows
@@ -21,6 +21,7 @@ from curation.store.staging import Staging
 PROBLEMS = {
     "outside_root": "a link that leaves its folder is not read",
     "bad_name": "a file whose name is not UTF-8 is not read",
+    "no_file": "what is no regular file is not read",
 }
 JUDGED = "judged"  # the stage's name
 KNOWN = "known"  # the stage with the hashes of files that need no decoding
@@ -32,13 +33,13 @@ class Outcome(TypedDict):
 
     uri: str
     sha256: str | None  # None: it could not be read
-    state: str  # "published", "staged" (by an earlier run), "judged" (now) or "failed" (not read)
+    state: str  # "published", "staged" (by an earlier run), "judged" (now), "failed" (not read) or "repeated"
     kept: int  # clips
     rejected: int
     errors: int
     step: str | None  # of an error, as its slug and its message
     reason: str | None
-    detail: str | None
+    detail: str | None  # of what is repeated, the file that it repeats
 
 
 class Judge:
@@ -56,8 +57,10 @@ class Judge:
     def __call__(self, item: Item) -> Outcome:
         """Judge one input. Raises InputError if the recipe, not the file, is at fault."""
         item = Item(*item)  # a list, where it came as JSON
+        if item.problem == REPEATED:
+            return _repeats(item.uri, str(item.detail))
         if item.problem:
-            return _failed(item.uri, item.problem, PROBLEMS[item.problem])
+            return _failed(item.uri, item.problem, item.detail or PROBLEMS[item.problem])
         try:
             with fetched(item.uri) as file:
                 return self._judge(item.uri, file)
@@ -94,6 +97,12 @@ class Judge:
 def _failed(uri: str, reason: str, detail: str) -> Outcome:
     row = {"verdict": "error", "filter": "sources", "reason": reason, "detail": detail}
     return _outcome(uri, None, "failed", [row])
+
+
+def _repeats(uri: str, original: str) -> Outcome:
+    found = _outcome(uri, None, "repeated", [])
+    found["detail"] = original
+    return found
 
 
 def _outcome(uri: str, sha256: str | None, state: str, clips: list[dict[str, Any]]) -> Outcome:

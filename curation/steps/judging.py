@@ -54,7 +54,8 @@ class _Tally:
         """Count one."""
         self.outcomes[outcome["uri"]] = outcome
         unread = outcome["sha256"] is None
-        self._sources.add(1, kept=not unread, errors=unread, reused=outcome["state"] == "published")
+        again, known = (outcome["state"] == state for state in ("repeated", "published"))
+        self._sources.add(1, kept=not unread, rejected=again, errors=unread and not again, reused=known)
         new = not unread and outcome["state"] != "published" and outcome["sha256"] not in self._files
         if new:
             self._count_file(outcome)

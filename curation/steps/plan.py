@@ -128,14 +128,14 @@ class Planner:
 
     def _unreadable(self, plan: Plan, item: Item, outcome: Outcome) -> None:
         known = self._unread.get(item.uri, [])
-        same = [row for row in known if row["reason"] == outcome["reason"]]
+        found = _unread(item.uri, outcome)
+        same = [row for row in known if row["reason"] == found["reason"]]
         if same and not self._fresh:
             plan.reused += same
             plan.reused_inputs += 1
             return
         plan.replaced |= {row["sample_id"] for row in known}
-        reason, detail = str(outcome["reason"]), str(outcome["detail"])
-        plan.new.append(_row(item, rows.error(f"uri:{item.uri}", "sources", reason, detail), None))
+        plan.new.append(_row(item, found, None))
 
     def _settled(self, plan: Plan, item: Item, sha256: str) -> None:
         found = self._by_hash[sha256]
@@ -165,6 +165,14 @@ class Planner:
             match = found.get(row["sample_id"])
             if match and not row.get("standing"):
                 row |= {**rows.looks_like(match.winner, match.hamming), DEDUP_SCORE: match.hamming}
+
+
+def _unread(uri: str, outcome: Outcome) -> Row:
+    """What says of an input without a hash why it has none."""
+    detail = str(outcome["detail"])
+    if outcome["state"] == "repeated":
+        return rows.again(uri, detail)
+    return rows.error(f"uri:{uri}", "sources", str(outcome["reason"]), detail)
 
 
 def _original(item: Item, sha256: str, clips: Sequence[Row], outcomes: Mapping[str, Outcome]) -> str:

@@ -86,6 +86,17 @@ def copy(sha256: str, uri: str, task: str | None, original: str) -> dict[str, An
     }
 
 
+def again(uri: str, original: str) -> dict[str, Any]:
+    """What says of a record, by its own uri, that it names a file which another record names."""
+    return {
+        "sample_id": sample_id(f"uri:{uri}", "file", None),
+        "verdict": "duplicate",
+        "filter": DEDUP,
+        "reason": EXACT_DUPLICATE,
+        "detail": f"{_SAME}{original}",
+    }
+
+
 def looks_like(winner: str, hamming: float) -> dict[str, Any]:
     """What says of a clip that it looks like another, so many of 64 bits apart."""
     detail = f"{_ALIKE}{winner}, {hamming:g} of 64 bits apart"
