@@ -57,8 +57,23 @@ class ModelSection(Section):
         return self
 
 
+class EncodedSection(Section):
+    """What frozen parts say of a dataset's samples, written down by `omnivideo encode`."""
+
+    folder: str = Field(description="folder or URL of the encoded shards, that every worker sees")
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        default="float32", description="float32 trains as encoding on the fly does; others take half the room"
+    )
+    shard_megabytes: int = Field(default=256, ge=1, description="about the size of a new shard")
+
+
 class MixSection(Section):
     """What the batches are made of."""
+
+    encoded: EncodedSection | None = Field(
+        default=None,
+        description="train from encoded shards; left out: encode while training",
+    )
 
     weights: dict[Task, Annotated[float, Field(ge=0.0)]] | None = Field(
         default=None,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,15 @@ from training.stages import STAGES, wanted
 
 def main(arguments: list[str]) -> int:
     """Run a request; return the exit code: 0 done, 1 failed or stopped, 2 bad input."""
+    return answer(arguments, run)
+
+
+def answer(arguments: list[str], work: Callable[[TrainRequest], dict[str, Any]]) -> int:
+    """Emit the result of `work`, or what went wrong; return the exit code."""
     from training.launch import describe
 
     try:
-        emit("result", **run(_read(arguments)))
+        emit("result", **work(_read(arguments)))
     except Exception as error:  # noqa: BLE001  # the job's outermost frame: every failure becomes one event
         said = describe(error) or _failure(error)
         emit("error", **said)
@@ -47,17 +52,14 @@ def _pinned(folder: Run, request: TrainRequest) -> TrainRequest:
     """Return the request with its dataset version set, its lineage written, and its plans known to work."""
     from curation.dataset import open_dataset
     from training import lineage
+    from training.readiness import check
     from training.samples import read_samples
-    from training.schedule import plan_phase
-    from training.stages import phases_of
 
     _check_order(folder, request)
     version = lineage.pinned_version(folder, request)
     dataset = open_dataset(request.data, request.version if version is None else version)
     samples = read_samples(dataset)
-    for stage in wanted(request.only_stage):
-        for phase in phases_of(stage):
-            plan_phase(phase, request, samples, dataset.version)
+    check(folder, request, samples, dataset.version)
     if version is None:
         folder.root.mkdir(parents=True, exist_ok=True)
         lineage.write(folder, request, dataset.version, dataset.metadata)
@@ -84,16 +86,12 @@ def _check_order(folder: Run, request: TrainRequest) -> None:
 
 
 def _train(folder: Run, request: TrainRequest) -> None:
-    import ray
-
+    from training.encoding.engine import connect
     from training.follow import following
     from training.launch import launch
     from training.stop import stopping_on_sigterm
 
-    if not ray.is_initialized():
-        # Ray Train's helpers look for the machine's latest cluster; theirs is the one of this job.
-        here = {name: os.environ[name] for name in ("RAY_ADDRESS",) if name in os.environ}
-        ray.init(address="auto", runtime_env={"env_vars": here})
+    connect()
     folder.failure.unlink(missing_ok=True)
     with stopping_on_sigterm(folder), following(folder.metrics):
         try:

@@ -22,6 +22,8 @@ IDENTITY = ("data", "model", "mix", "stages")
 def identity(request: TrainRequest) -> dict[str, Any]:
     """Return what makes two requests the same run. How many workers do the work is not part of it."""
     fields: dict[str, Any] = request.model_dump(mode="json", include=set(IDENTITY))
+    if request.mix.encoded is not None:  # where shards lie changes nothing, what is in them might
+        fields["mix"]["encoded"] = {"dtype": request.mix.encoded.dtype}
     if "://" not in request.data:
         fields["data"] = str(Path(request.data).resolve())
     return fields

@@ -13,6 +13,9 @@ from pathlib import Path
 from curation.dataset import open_dataset
 from training.config import TrainRequest
 from training.curves import Curves
+from training.encoding.from_shards import Encoded
+from training.encoding.identity import remembered
+from training.encoding.shards import Shards
 from training.errors import InputError
 from training.origin import write_initial_model
 from training.phase import Work
@@ -37,13 +40,26 @@ def train(request: TrainRequest, team: Team) -> None:
             write_initial_model(request.model, run.init)
         team.wait()
         dataset = open_dataset(request.data, request.version)
+        encoded = _encoded(run, request, team)
         with closing(Curves(run.curves)) as curves:
-            work = Work(request, run, team, dataset, curves)
+            work = Work(request, run, team, dataset, curves, encoded)
             samples = read_samples(dataset)
             for stage in wanted(request.only_stage):
                 if run.record(stage) is None:
                     train_stage(work, stage, samples)
                 team.wait()
+
+
+def _encoded(run: Run, request: TrainRequest, team: Team) -> Encoded | None:
+    """Open the encoded shards, if the recipe wants them."""
+    section = request.mix.encoded
+    if section is None:
+        return None
+    if team.rank == 0:
+        remembered(run.init, run.encoders)
+    team.wait()
+    shards = Shards(section.folder)
+    return Encoded(shards, shards.index(), remembered(run.init, run.encoders), section.dtype)
 
 
 @contextmanager

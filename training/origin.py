@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from omnivideo.build import PARTS
 from omnivideo.config import OmniVideoConfig, preset
 from omnivideo.model import OmniVideoModel
 from training import export
@@ -12,24 +13,40 @@ from training.atomic import write_folder
 from training.config import ModelSection
 from training.errors import InputError
 
-INDEX = "model_index.json"
+INDEX, CONFIG = "model_index.json", "config.json"
 
 
 def write_initial_model(section: ModelSection, folder: Path) -> None:
     """Write the initial model to `folder`. Raises InputError if the recipe names none that exists."""
+    check_origin(section)
     if section.path is None:
         model = OmniVideoModel.build(configuration(section), section.seed)
         write_folder(folder, model.save_pretrained)
+    else:
+        export.copy(Path(section.path), folder, share=False)
+
+
+def check_origin(section: ModelSection) -> None:
+    """Raise InputError if the recipe names no model that exists, or one that lacks a part."""
+    if section.path is None:
+        configuration(section)
         return
-    if not (Path(section.path) / INDEX).is_file():
-        raise InputError(
-            f"no model at {section.path}", "model", f"model.path must be a pipeline folder with a {INDEX}"
-        )
-    export.copy(Path(section.path), folder, share=False)
+    folder, advice = Path(section.path), f"model.path must be a pipeline folder with a {INDEX}"
+    if not (folder / INDEX).is_file():
+        raise InputError(f"no model at {folder}", "model", advice)
+    missing = [part for part in PARTS if not any((folder / part).glob("*.safetensors"))]
+    if missing or not (folder / CONFIG).is_file():
+        what = f"the model at {folder} lacks {', '.join(missing) or CONFIG}"
+        raise InputError(what, "model", advice)
 
 
 def configuration(section: ModelSection) -> OmniVideoConfig:
-    """Return the preset with its overrides. Raises InputError for keys or values that it does not take."""
+    """Return the shapes of a saved model, or the preset's with its overrides.
+
+    Raises InputError for keys or values that it does not take.
+    """
+    if section.path is not None:
+        return OmniVideoConfig.model_validate_json((Path(section.path) / CONFIG).read_text())
     document = preset(section.preset or "tiny").model_dump()
     for path, value in section.overrides.items():
         _override(document, path, value)

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from training import checkpoint as checkpoints
-from training.cells import CellMaker
+from training.cells import CellMaker, Encodings
 from training.checkpoint import Checkpoint
 from training.config import StageSection, TrainRequest
 from training.curves import Curves
 from training.encoding.encoders import Encoders
+from training.encoding.from_shards import Encoded
 from training.encoding.on_the_fly import OnTheFly
 from training.engine import Engine
 from training.errors import TrainingError
@@ -48,6 +49,7 @@ class Work:
     team: Team
     dataset: Dataset
     curves: Curves
+    encoded: Encoded | None = None
 
     def log(self, entry: dict[str, Any]) -> None:
         """Add a line to the run's log and points to its curves, once for all workers."""
@@ -66,8 +68,11 @@ class PhaseLoop:
         self.trainee = Trainee(model, phase.trainable, self.settings.gradient_checkpointing)
         self.engine = Engine(self.trainee, self.settings, work.team.device, self.stages.ema_decay)
         encoders = Encoders(model, work.team.device)
-        self.encodings = OnTheFly(
-            encoders, Loader(work.dataset), Memory(self.stages.cache_megabytes), phase.objective
+        memory = Memory(self.stages.cache_megabytes)
+        self.encodings: Encodings = (
+            OnTheFly(encoders, Loader(work.dataset), memory, phase.objective)
+            if work.encoded is None
+            else work.encoded.encodings(encoders, memory)
         )
         self.cells = CellMaker(
             encoders, self.encodings, phase, self.settings.fps, work.request.mix.caption_dropout

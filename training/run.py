@@ -44,6 +44,11 @@ class Run:
         return self.root / "model"
 
     @property
+    def encoders(self) -> Path:
+        """Hashes of the initial model's parts, which encoded shards are compared with."""
+        return self.root / "encoders.json"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of checkpoints, one folder each."""
         return self.root / "checkpoints"

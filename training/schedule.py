@@ -16,13 +16,16 @@ Scored = tuple[Sample, dict[str, float | None]]
 
 
 class PhasePlan(NamedTuple):
-    """The batches of one phase; `parts` are (first step, the sub-stage's plan), `held_out` is in none."""
+    """The batches of one phase; `parts` are (first step, the sub-stage's plan), `streams` the samples that
+    they draw from, `held_out` those that are in none.
+    """
 
     steps: int
     parts: tuple[tuple[int, BatchPlan], ...]
     tasks: dict[Task, int]
     left_out: int
     held_out: dict[Stream, list[Sample]]
+    streams: dict[Stream, list[Sample]]
 
     def batch(self, step: int) -> tuple[int, Batch]:
         """Return the sub-stage (from 0) and the batch of step `step` of the phase."""
@@ -57,7 +60,8 @@ def plan_phase(phase: Phase, request: TrainRequest, scored: Sequence[Scored], ve
         first += steps
     used = {task: count for task, count in counts.items() if task in weights}
     looked_at = chosen(evaluated, request.stages.held_out_samples)
-    return PhasePlan(settings.steps, tuple(parts), used, left_out, looked_at)
+    drawn = {stream: members for stream, members in streams.items() if stream[1] in weights}
+    return PhasePlan(settings.steps, tuple(parts), used, left_out, looked_at, drawn)
 
 
 def _check_division(phase: Phase, settings: StageSection, workers: int) -> None:

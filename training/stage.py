@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from training import checkpoint as checkpoints
@@ -34,6 +35,8 @@ def train_stage(work: Work, stage: StageName, samples: Sequence[Scored]) -> None
     trained = sorted({name for phase in phases_of(stage) for name in phase.trainable})
     before = digests(model.parts())
     found = _resume(work, stage)
+    if work.encoded is not None:
+        work = replace(work, encoded=work.encoded.with_head(base))
     for phase in _remaining(phases_of(stage), found):
         plan = plan_phase(phase, work.request, samples, work.dataset.version)
         here = found if found and found.manifest.phase == phase.name else None
