@@ -6,12 +6,14 @@ from typing import Any
 
 
 def curate(request: dict[str, Any]) -> None:
-    """Raise InputError if the sources hold no files or the dataset cannot be written."""
+    """Raise InputError if a filter's model or the sources are missing, or the dataset cannot be written."""
     from curation.config import CurateRequest
     from curation.sources import list_items
     from curation.store.publish import check_output
 
     asked = CurateRequest.model_validate(request)
+    for rule in asked.rules():
+        rule.check()
     list_items(asked.sources, asked.out, asked.limit)
     check_output(asked.out)
 

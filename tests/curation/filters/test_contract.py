@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from curation import filters
+from curation.errors import InputError
 from curation.filters import Cost, Filter, Frames
 from curation.media.picture import PictureClip, read
 from curation.media.sampler import SampledClip, fit
@@ -89,6 +90,10 @@ def test_its_defaults_do_something(kind: type[Filter]) -> None:
 def test_its_scores_are_finite_and_repeatable(kind: type[Filter], photo: Any) -> None:
     """Measuring twice gives the same declared, finite scores, and the decision follows from them alone."""
     rule = kind()
+    try:
+        rule.check()
+    except InputError as error:  # weights that no package carries: the filter's own tests bring small ones
+        pytest.skip(error.what)
     for media in kind.applies_to:
         clip = clip_of(photo, rule, media)
         first, second = rule.judge(clip), rule.judge(clip)
