@@ -51,7 +51,7 @@ def examine() -> Iterator[Finding]:
     yield Finding("python", "ok", platform.python_version())
     for package in ENGINES:
         yield _version(package)
-    yield _ocr()
+    yield from _filters()
     yield _sample_media()
     yield from _devices()
     yield from _authentication()
@@ -92,10 +92,19 @@ def _has(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def _ocr() -> Finding:
-    if _has("rapidocr_onnxruntime"):
-        return Finding("PP-OCR weights", "ok", "PP-OCRv4, inside rapidocr-onnxruntime")
-    return Finding("PP-OCR weights", "missing", "", "text_overlay cannot run: install the extra `ocr`")
+def _filters() -> Iterator[Finding]:
+    """Each filter that takes a model, as a recipe without fields for it would find it; nothing is loaded."""
+    from curation import filters
+    from curation.errors import InputError
+
+    for name in filters.names():
+        try:
+            revision = filters.load(name)().revision()
+        except InputError as error:
+            yield Finding(f"filter {name}", "missing", error.what, error.next_step)
+        else:
+            if revision:
+                yield Finding(f"filter {name}", "ok", revision)
 
 
 def _sample_media() -> Finding:

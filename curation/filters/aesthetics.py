@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 STEP = "filters"
 V1 = ("",)  # where the linear layers stand in a head's file
 V2 = ("layers.0.", "layers.2.", "layers.4.", "layers.6.", "layers.7.")  # dropout between, no activation
-LEAVE_OUT = "or leave aesthetics out of the recipe"
 
 
 def _is_head(name: str) -> str:
@@ -72,17 +71,18 @@ class Aesthetics(Filter):
 
     def revision(self) -> str | None:
         """Commits on the hub, or hashes, of both models. Raises InputError if one is not here."""
-        from curation import clip as clips
+        from curation.clip import revision
 
-        head = self._head()
+        backbone, head = self._files()
         named = f"head {file_digest(head)}" if is_path(self.head) else f"{self.head}@{head.parent.name}"
-        return f"{clips.revision(self.backbone, self._backbone())}, {named}"
+        return f"{revision(self.backbone, backbone)}, {named}"
 
     def check(self) -> None:
         """Raise InputError unless both models are here and fit each other."""
         from curation.clip import width_of
 
-        has, takes = width_of(self._backbone()), _layers(self._head())[0][0].shape[1]
+        backbone, head = self._files()
+        has, takes = width_of(backbone), _layers(head)[0][0].shape[1]
         if has != takes:
             raise InputError(
                 f"aesthetics.head takes embeddings of {takes} numbers and aesthetics.backbone gives {has}",
@@ -94,37 +94,32 @@ class Aesthetics(Filter):
         """Ratings of the frames: `mean` and `min`. Raises InputError without the weights."""
         from curation.clip import embed
 
-        found = embed(self._backbone(), clip.frames(*self.requires()))
-        for weight, bias in _layers(self._head()):
+        backbone, head = self._files()
+        found = embed(backbone, clip.frames(*self.requires()))
+        for weight, bias in _layers(head):
             found = found @ weight.T + bias
         return {"mean": float(found.mean()), "min": float(found.min())}
 
-    def _backbone(self) -> Path:
+    def _files(self) -> tuple[Path, Path]:
+        """Folder of the backbone and file of the head. Raises InputError that names what is not here."""
         from curation.clip import find_folder
 
-        folder = find_folder(self.backbone)
-        if folder is None:
-            get = f"`hf download {self.backbone} config.json model.safetensors`, "
-            raise InputError(
-                f"aesthetics has no CLIP weights: {self.backbone} is not on this machine",
-                STEP,
-                f"{'' if is_path(self.backbone) else get}name a folder with config.json and "
-                f"model.safetensors of CLIP ViT-L/14 (1.7 GB) in aesthetics.backbone, {LEAVE_OUT}",
-            )
-        return folder
-
-    def _head(self) -> Path:
         repository, _, file = self.head.rpartition("/")
-        found = Path(self.head) if is_path(self.head) else in_hub_cache(repository, file)
-        if found is None or not found.is_file():
-            get = f"`hf download {repository} {file}` (4 MB), "
-            raise InputError(
-                f"aesthetics has no head: {self.head} is not on this machine",
-                STEP,
-                f"{'' if is_path(self.head) else get}name the file of LAION's predictor in "
-                f"aesthetics.head, {LEAVE_OUT}",
-            )
-        return found
+        backbone = find_folder(self.backbone)
+        head = Path(self.head) if is_path(self.head) else in_hub_cache(repository, file)
+        if backbone and head and head.is_file():
+            return backbone, head
+        get = [] if backbone else [(self.backbone, "config.json model.safetensors")]
+        get += [] if head and head.is_file() else [(repository, file)]
+        names = " and ".join(self.head if name == repository else name for name, _ in get)
+        commands = [f"`hf download {n} {files}`" for n, files in get if not is_path(n)]
+        raise InputError(
+            f"aesthetics needs {names}, which this machine has not",
+            STEP,
+            f"{' and '.join(commands)}{' or ' if commands else ''}name the folder of a CLIP ViT-L/14 in "
+            "aesthetics.backbone (config.json, model.safetensors; 1.7 GB) and the file of LAION's head in "
+            "aesthetics.head (4 MB), or leave aesthetics out of the recipe",
+        )
 
 
 @cache

@@ -33,8 +33,10 @@ Seen = dict[str, float]
 def forecast(request: CurateRequest, sample: int = 20) -> dict[str, Any]:
     """Counts, hours and bytes of what is kept, and wall time on this machine's cores, each with a range.
 
-    Raises InputError that names every source that cannot be read.
+    Raises InputError if a filter's model is missing, and one that names every source that cannot be read.
     """
+    for rule in request.rules():
+        rule.check()
     listed = sources(request)
     items = list_items(request.sources, request.out, request.limit)
     chosen = items if len(items) <= sample else random.Random(SEED).sample(items, sample)

@@ -14,6 +14,8 @@ from curation.steps.judge import JUDGED, Judge, Outcome
 from curation.steps.losses import Losses, StoppedError
 from curation.store.staging import Staging
 
+GPU_SHARE = 0.125
+
 
 def judge_all(
     request: CurateRequest, items: Sequence[Item], staging: Staging, known: str | None, emit: Emit
@@ -27,7 +29,7 @@ def judge_all(
     tally = _Tally(items, request.shards.max_error_share, emit)
     largest_first = sorted(items, key=lambda item: -item.size)  # or one long film is left at the end
     try:
-        for outcome in engine.each(make, largest_first):
+        for outcome in engine.each(make, largest_first, _pool(request)):
             tally.add(outcome)
         tally.done()
     except StoppedError:
@@ -35,6 +37,15 @@ def judge_all(
         staging.remove(JUDGED, tally.failed)
         raise
     return tally.outcomes
+
+
+def _pool(request: CurateRequest) -> engine.Pool:
+    """A worker a core; where a large model takes part and the cluster has GPUs, eight to a GPU.
+
+    Each worker holds the model, which for CLIP ViT-L/14 is 2 GB of a GPU's memory with all around it.
+    """
+    apart = any(rule.apart for rule in request.rules())
+    return engine.Pool(gpus=GPU_SHARE) if apart and request.cluster.get("use_gpu") else engine.PLAIN
 
 
 class _Tally:

@@ -100,10 +100,14 @@ def test_a_smaller_backbone_has_its_own_head(models: Path, photo: Any) -> None:
 
 def test_without_weights_it_says_what_to_get() -> None:
     """The check fails before any work, and its advice names what to download and that the filter may go."""
-    for fields in ({}, {"backbone": "/no/such/folder"}):
-        with pytest.raises(InputError, match="not on this machine") as missing:
-            Aesthetics(**{"backbone": "nobody/no-clip", **fields}).check()
-        assert "model.safetensors" in missing.value.next_step
+    both = Aesthetics(backbone="nobody/no-clip", head="nobody/no-head/head.pth")
+    none = Aesthetics(backbone="/no/such/folder", head="/no/such/head.pth")
+    for rule, command in ((both, "hf download nobody/no-clip config.json model.safetensors"), (none, "")):
+        with pytest.raises(InputError, match="which this machine has not") as missing:
+            rule.check()
+        assert rule.backbone in missing.value.what
+        assert rule.head in missing.value.what
+        assert command in missing.value.next_step
         assert "leave aesthetics out" in missing.value.next_step
 
 
