@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 
 from curation.errors import InputError
+from curation.stores import delta_options
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -120,7 +121,7 @@ class Dataset:
         from deltalake import DeltaTable
 
         # Of a table at an older version, deltalake 1.6 lists the newest commits under the wrong numbers.
-        commits = DeltaTable(self.uri).history()
+        commits = DeltaTable(self.uri, storage_options=delta_options(self.uri)).history()
         return [_read(commit) for commit in commits if commit["version"] <= self.version]
 
     @property
@@ -183,7 +184,7 @@ def open_dataset(uri: str, version: int | None = None) -> Dataset:
     if version is not None and version < 0:
         raise InputError(f"version {version} is negative", "opening", "versions count from 0")
     try:
-        delta = DeltaTable(str(uri))
+        delta = DeltaTable(str(uri), storage_options=delta_options(str(uri)))
     except (TableNotFoundError, OSError, ValueError) as error:
         what = f"no dataset at {uri}"
         raise InputError(what, "opening", "check the path, or make one: omnivideo curate RECIPE") from error

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypedDict
 
 from curation.audit.snapshot import Snapshot
+from curation.stores import is_local, place
 
 COLUMNS = {
     "sample_id": "VARCHAR",
@@ -128,11 +129,8 @@ def score(field: str) -> str:
 
 def _reach(connection: Any, uri: str) -> None:
     """Let DuckDB read what fsspec can reach; local paths need nothing."""
-    scheme, found, _ = uri.removeprefix("file://").partition("://")
-    if found:
-        import fsspec
-
-        connection.register_filesystem(fsspec.filesystem(scheme))
+    if not is_local(uri.removeprefix("file://")):
+        connection.register_filesystem(place(uri).fs)
 
 
 def _load(connection: Any, table: str, snapshot: Snapshot) -> list[str]:

@@ -72,12 +72,12 @@ class Judge:
             return _outcome(uri, file.sha256, "published", [])
         state = "staged" if self._staging.has(JUDGED, file.sha256) else "judged"
         if state == "judged":
-            self._staging.write(JUDGED, file.sha256, self._scan(file))
+            self._staging.write(JUDGED, file.sha256, self._scan(uri, file))
         columns = ["verdict", "filter", "reason", "detail"]
         (table,) = self._staging.read(JUDGED, [file.sha256], columns)
         return _outcome(uri, file.sha256, state, table.to_pylist())
 
-    def _scan(self, file: Fetched) -> pa.Table:
+    def _scan(self, uri: str, file: Fetched) -> pa.Table:
         """All clips of a file; those that are decided already are only put beside the others."""
         decided = self._staging.has(DECIDED, file.sha256)
         there = self._staging.read(DECIDED, [file.sha256]) if decided else []
@@ -91,7 +91,8 @@ class Judge:
             )
         except MediaError as error:
             step = STEPS.get(error.slug, "decode")
-            return rows.failed(file.sha256, step, error.slug, error.message)
+            message = error.message.replace(str(file.path), uri)  # of a copy that is gone by now
+            return rows.failed(file.sha256, step, error.slug, message)
 
 
 def _failed(uri: str, reason: str, detail: str) -> Outcome:

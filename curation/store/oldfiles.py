@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from curation.dataset import Dataset
 from curation.store.shard import PARTITION, ShardFile, ShardWriter, shard_path
+from curation.stores import place
 
 BATCH_ROWS = 64  # of a file that is written again; rows with media weigh megabytes
 
@@ -22,10 +23,8 @@ class OldFiles:
     """The data files of one version."""
 
     def __init__(self, base: Dataset) -> None:
-        import fsspec
-
         self.uri = base.uri
-        self._fs, root = fsspec.core.url_to_fs(base.uri)
+        self._fs, root = place(base.uri)
         self._root = root.rstrip("/")
         actions = pa.table(base.delta.get_add_actions(flatten=True))
         self.files = [_described(row) for row in actions.to_pylist()]

@@ -20,6 +20,7 @@ from curation.errors import InputError
 from curation.store.oldfiles import OldFiles
 from curation.store.shard import PARTITION, ShardFile
 from curation.store.staging import ROOM
+from curation.stores import StoreError, asking, delta_options, make_folder, place
 
 STEP = "opening the output"
 _WRITER = "omnivideo-curation"  # the transaction under which all commits are serialised
@@ -54,28 +55,34 @@ def existing(uri: str) -> Dataset | None:
     """The dataset as it stands, or None if there is none yet."""
     from deltalake import DeltaTable
 
-    return open_dataset(uri) if DeltaTable.is_deltatable(uri) else None
+    return open_dataset(uri) if DeltaTable.is_deltatable(uri, delta_options(uri)) else None
 
 
 def check_output(uri: str) -> None:
     """Raise InputError unless a dataset can be written at `uri`: it is writable, and empty or a dataset."""
-    import fsspec
-
     if set("%#?") & set(uri):  # deltalake 1.6 takes a path for a URL and loses what it writes there
         raise InputError(f"{uri} has one of the characters % # ? in it", STEP, "choose another --out")
     try:
-        fs, path = fsspec.core.url_to_fs(uri)
-        fs.makedirs(path, exist_ok=True)
-        names = {entry.rstrip("/").rpartition("/")[2] for entry in fs.ls(path, detail=False)}
-        probe = f"{path.rstrip('/')}/{ROOM}-{uuid.uuid4().hex}"
-        fs.pipe_file(probe, b"")
-        fs.rm_file(probe)
-    except (OSError, ValueError, ImportError) as error:
-        raise InputError(f"{uri} cannot be written: {error}", STEP, "choose another --out") from error
+        names = _try_out(uri)
+    except StoreError as error:
+        other = None if error.kind in ("denied", "unreachable") else "choose another --out"
+        raise error.as_input_error(f"{uri} cannot be written", STEP, other) from error
     strange = sorted(name for name in names - {ROOM} if not name.startswith(f"{PARTITION}="))
     if strange and "_delta_log" not in names:
         what = f"{uri} holds other files ({strange[0]}) and no dataset"
         raise InputError(what, STEP, "choose another --out: an empty or new folder, or a dataset")
+
+
+def _try_out(uri: str) -> set[str]:
+    """Write and remove a file; return the names of what is there."""
+    with asking():
+        fs, path = at = place(uri)
+        make_folder(uri, at)
+        probe = f"{path.rstrip('/')}/{ROOM}-{uuid.uuid4().hex}"
+        fs.pipe_file(probe, b"")
+        names = {entry.rstrip("/").rpartition("/")[2] for entry in fs.ls(path, detail=False)}
+        fs.rm_file(probe)
+    return names - {probe.rpartition("/")[2]}
 
 
 def publish(uri: str, base: Dataset | None, change: Change) -> Dataset:
@@ -124,11 +131,9 @@ def version_of(uri: str, attempt: str) -> int | None:
 
 def discard(uri: str, attempt: str) -> None:
     """Remove the data files of an attempt that has not become a version."""
-    import fsspec
-
     if version_of(uri, attempt) is not None:
         return
-    fs, root = fsspec.core.url_to_fs(uri)
+    fs, root = place(uri)
     for path in fs.glob(f"{root.rstrip('/')}/{PARTITION}=*/part-{attempt}-*"):
         fs.rm_file(path)
 
@@ -144,6 +149,7 @@ def _create(uri: str, change: Change) -> None:
         mode="error",
         partition_by=[PARTITION],
         name="omnivideo dataset",
+        storage_options=delta_options(uri),
         configuration=_KEEP,
         commit_properties=_properties(change.told, 0),
     )

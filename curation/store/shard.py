@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from curation.stores import Place, make_folder, place
+
 PARTITION = "verdict"
 INDEXED = ("sample_id", "source_sha256", "uri")  # columns whose range the log keeps, to skip files by
 _BYTES = ("media", "edit_source", "thumbnail", "fingerprint")  # no dictionary and no minimum for these
@@ -35,13 +37,11 @@ class ShardWriter:
     """Writes rows of one verdict to `path` below the dataset; the partition column is in the path alone."""
 
     def __init__(self, dataset: str, path: str, verdict: str) -> None:
-        import fsspec
-
         self.path = path
         self.verdict = verdict
-        self._fs, root = fsspec.core.url_to_fs(dataset)
+        self._fs, root = place(dataset)
         self._target = f"{root.rstrip('/')}/{path}"
-        self._fs.makedirs(self._target.rpartition("/")[0], exist_ok=True)
+        make_folder(dataset, Place(self._fs, self._target.rpartition("/")[0]))
         self._file: Any = self._fs.open(self._target, "wb")
         self._parquet: pq.ParquetWriter | None = None
         self._rows = 0

@@ -17,6 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curation.stores import Place, make_folder, place
+
 ROOM = "_staging"
 READERS = 16  # small files read at once: waiting for storage, not computing, takes the time
 _SUFFIX = ".parquet"
@@ -34,15 +36,11 @@ class Staging:
 
     @cached_property
     def _fs(self) -> Any:
-        import fsspec
-
-        return fsspec.core.url_to_fs(self.dataset)[0]
+        return place(self.dataset).fs
 
     @cached_property
     def _room(self) -> str:
-        import fsspec
-
-        return f"{fsspec.core.url_to_fs(self.dataset)[1].rstrip('/')}/{ROOM}"
+        return f"{place(self.dataset).path.rstrip('/')}/{ROOM}"
 
     def _path(self, stage: str, name: str = "") -> str:
         folder = f"{self._room}/{self.key}/{stage}"
@@ -67,7 +65,7 @@ class Staging:
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="zstd", store_schema=True)
         path = self._path(stage, name)
-        self._fs.makedirs(self._path(stage), exist_ok=True)
+        make_folder(self.dataset, Place(self._fs, self._path(stage)))
         if not _is_local(self._fs):  # object stores show a file only once it is whole
             self._fs.pipe_file(path, sink.getvalue().to_pybytes())
             return
