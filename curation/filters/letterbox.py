@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Pictures = NDArray[np.uint8]  # [T, lines, pixels of a line]
+    Shares = NDArray[np.float64]  # [lines], 0 to 1
 
-DEEPEST = 0.45  # share of the side that one bar may cover
+DEEPEST = 0.4  # share of the side that one bar may cover: 9:16 in 16:9 leaves bars of 0.34
 BLACK = 32  # luma up to which one bar alone counts
 SAME = 16  # levels by which a bar's pixels may differ from its colour: compression, noise
 OUTER_LINES = 4  # at the frame's edge, to know the colour from
@@ -72,19 +73,15 @@ def _opposite(frames: Pictures) -> tuple[int, int]:
 
 def _bar(frames: Pictures) -> tuple[int, int]:
     """How many lines at the start of [T, lines, pixels] are a bar, and its colour."""
-    import cv2
     import numpy as np
 
     outer = frames[:, 1 : 1 + OUTER_LINES]
     colour = int(np.median(outer))
     if _differ(outer, colour).mean() > OUTER_SHARE:
         return 0, colour
-    shown = np.zeros(frames.shape[1:], bool)
-    for frame in frames:
-        shown |= cv2.absdiff(frame, np.full_like(frame, colour)) > SAME
-    share = shown.mean(axis=1)
-    reach = max(2, len(share) // 100)
-    edge = _edge(share, reach)
+    shown, near = _shares(frames, colour)
+    reach = max(2, len(shown) // 100)
+    edge = _edge(shown, near, reach)
     return (_refined(frames, colour, edge, reach) if edge else 0), colour
 
 
@@ -94,17 +91,32 @@ def _differ(pixels: Pictures, colour: int) -> NDArray[np.bool_]:
     return np.abs(pixels.astype(np.int16) - colour) > SAME
 
 
-def _edge(share: NDArray[np.float64], reach: int) -> int:
-    """The line before which `share` jumps, with little before it and a picture after it; 0 if none does."""
+def _shares(frames: Pictures, colour: int) -> tuple[Shares, Shares]:
+    """Of each line, the share of pixels that ever differ from the colour, and the mean share near to it."""
+    import cv2
     import numpy as np
 
-    deepest = int(len(share) * DEEPEST)
-    picture = float(np.median(share[deepest:-deepest]))
+    flat = np.full_like(frames[0], colour)
+    ever = np.zeros_like(frames[0])
+    near = np.zeros(len(flat))
+    for frame in frames:
+        difference = cv2.absdiff(frame, flat)
+        ever = cv2.max(ever, difference)
+        near += (difference > SAME / 2).mean(axis=1)
+    return (ever > SAME).mean(axis=1), near / len(frames)
+
+
+def _edge(shown: Shares, near: Shares, reach: int) -> int:
+    """The line at which `shown` jumps over `near`, with little before it and a picture after it; else 0."""
+    import numpy as np
+
+    deepest = int(len(shown) * DEEPEST)
+    picture = float(np.quantile(shown[deepest : len(shown) - deepest], 0.25))  # text has gaps between lines
     if picture < PICTURE_SHARE or deepest <= reach:
         return 0
     lines = np.arange(1, deepest)
-    jump = np.array([share[y : y + reach].max() - share[max(0, y - reach) : y].min() for y in lines])
-    before = np.cumsum(share)[lines - 1] / lines
+    jump = np.array([shown[y : y + reach].max() - near[max(0, y - reach) : y].min() for y in lines])
+    before = np.cumsum(shown)[lines - 1] / lines
     jump[before > BAR_SHARE] = 0
     best = int(jump.argmax())
     return int(lines[best]) if jump[best] >= STEP_SHARE * picture else 0
