@@ -19,7 +19,7 @@ import curation
 from curation.errors import InputError, MediaError
 from curation.filters import Filter, Kind
 from curation.media import wire
-from curation.media.records import ScanRequest, ScanResult
+from curation.media.records import Cut, Finish, ScanRequest, ScanResult
 
 if TYPE_CHECKING:
     from curation.media.windows import Window, Windows
@@ -77,12 +77,18 @@ class MediaWorker:
         return ScanResult.from_json(data.decode())
 
     def cut(
-        self, path: str | Path, kind: Kind, start_s: float, end_s: float, num_frames: int
-    ) -> tuple[bytes, str]:
-        """Bytes and format ("mp4", "png", "jpeg", "webp") of exactly `num_frames` frames from `start_s`."""
-        span = [kind, start_s, end_s, num_frames]
-        answer, data = self._ask({"do": "cut", "path": os.fspath(path), "span": span})
-        return data, answer["format"]
+        self,
+        path: str | Path,
+        kind: Kind,
+        start_s: float,
+        end_s: float,
+        num_frames: int,
+        finish: Finish | None = None,
+    ) -> Cut:
+        """Exactly the `num_frames` frames in [start_s, end_s), finished as asked."""
+        message = {"do": "cut", "path": os.fspath(path), "finish": (finish or Finish()).to_json()}
+        answer, data = self._ask(message | {"span": [kind, start_s, end_s, num_frames]})
+        return Cut(data, answer["format"], answer["copied"])
 
     def windows(self, path: str | Path, wanted: Windows) -> tuple[list[Window], str]:
         """Small JPEGs of each window of a clip's own file, and the text that can be read in them."""

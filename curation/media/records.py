@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass, field
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
-from curation.filters import Filter, Kind, parse
+from curation.filters import Filter, Kind, Margins, parse
 from curation.split import SplitConfig
 
 Span = tuple[int, int]  # start_ms, end_ms
@@ -61,6 +61,32 @@ class ScanRequest:
             raw["score_all"],
             frozenset((start, end) for start, end in raw["skip"]),
         )
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What is done to a clip's pictures before they are published."""
+
+    margins: Margins = (0.0, 0.0, 0.0, 0.0)  # cut off
+    hide_faces: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for the way to the child."""
+        return {"margins": self.margins, "hide_faces": self.hide_faces}
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Finish:
+        """The inverse of `to_json`."""
+        top, bottom, left, right = raw["margins"]
+        return cls((top, bottom, left, right), raw["hide_faces"])
+
+
+class Cut(NamedTuple):
+    """A clip's bytes and their format: "mp4", "png", "jpeg" or "webp"."""
+
+    data: bytes
+    media_format: str
+    copied: bool  # the pictures are the source's own, not encoded anew
 
 
 @dataclass(frozen=True)

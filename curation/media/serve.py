@@ -91,10 +91,11 @@ def _do(message: dict[str, Any], max_pixels: int, channel: socket.socket) -> tup
         blob = b"".join(frame for one in windows for frame in one.frames)
         return {"windows": told, "seen_text": seen_text}, blob
     from curation.media.cut import cut
+    from curation.media.records import Finish
 
     kind, start_s, end_s, num_frames = message["span"]
-    data, media_format = cut(path, kind, start_s, end_s, num_frames, max_pixels)
-    return {"format": media_format}, data
+    done = cut(path, kind, start_s, end_s, num_frames, max_pixels, Finish.from_json(message["finish"]))
+    return {"format": done.media_format, "copied": done.copied}, done.data
 
 
 if __name__ == "__main__":

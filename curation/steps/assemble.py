@@ -8,8 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from curation.caption import ORIGINAL, SCORES
+from curation import caption
+from curation.caption import ORIGINAL
 from curation.dataset import DEDUP_SCORE, VERDICTS, schema
+from curation.steps import cutter
 from curation.steps.cutter import CUT
 from curation.steps.framing import media_hash
 from curation.steps.judge import JUDGED
@@ -132,7 +134,7 @@ class Assembler:
 
     def _row(self, planned: dict[str, Any], judged: dict[str, Any], cut: dict[str, Any]) -> dict[str, Any]:
         scores = {**dict(judged.get("scores") or []), DEDUP_SCORE: planned[DEDUP_SCORE]}
-        scores |= {name: cut[name] for name in SCORES if name in cut}
+        scores |= {name: cut[name] for name in (*cutter.SCORES, *caption.SCORES) if name in cut}
         return {
             **{name: planned[name] for name in PLANNED.names if name in self._schema.names},
             **{name: judged.get(name) for name in _FROM_JUDGED},

@@ -26,8 +26,10 @@ FINISHED = pa.schema(
         ("media_format", pa.string()),
         ("caption", pa.string()),
         ("captioner", pa.string()),
+        ("cut_copied", pa.float64()),
     ]
 )
+SCORES = ("cut_copied",)  # of kept clips; 1: the source's own pictures, 0: encoded anew
 
 
 class Take(NamedTuple):
@@ -90,13 +92,14 @@ class Cutter:
 
     def _stage(self, clip: dict[str, Any], file: Fetched, text: str | None) -> None:
         span = (clip["kind"], clip["start_s"], clip["end_s"], clip["num_frames"])
-        media, media_format = self._worker.cut(file.path, *span)
+        media, media_format, copied = self._worker.cut(file.path, *span)
         if self._config.asks_a_model:  # before the bytes: who finds those finds the frames, too
             stage_frames(self._staging, self._worker, self._config, clip, media)
         row = {
             "sample_id": clip["sample_id"],
             "media": media,
             "media_format": media_format,
+            "cut_copied": float(copied),
             "caption": text,
             "captioner": self._captioner.name if self._captioner and text is not None else None,
         }
