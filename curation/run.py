@@ -15,6 +15,7 @@ from curation.config import CurateRequest
 from curation.dataset import VERDICTS, Dataset
 from curation.events import Emit, Stage
 from curation.sources import Item, list_items
+from curation.steps import cutter
 from curation.steps.assemble import SHARD, Assembler, pack
 from curation.steps.cutter import CUT
 from curation.steps.finishing import finish
@@ -185,7 +186,7 @@ class _Run:
         rules = self._request.rules()
         captions = caption.SCORES if self._request.caption.asks_a_model else ()
         scores = (f"{rule.name()}_{score}" for rule in rules for score in rule.scores)
-        return sorted({*known, *captions, *scores})
+        return sorted({*known, *cutter.SCORES, *captions, *scores})
 
     def _lineage(self) -> dict[str, str]:
         return {"run_id": self._request.run_id, "recipe_sha256": self._request.recipe_sha256()}
