@@ -1,27 +1,35 @@
-"""The curation job: `python -m curation.job REQUEST.json`, inside a Ray Job or by itself.
+"""The curation job: `python -m curation.job REQUEST`, a JSON file or the JSON itself.
 
-Prints events (curation.events). Exit code 0: published, or nothing new; 1: failed; 2: the input is wrong.
+Runs inside a Ray Job or by itself and prints events (curation.events). Exit code 0: published, or nothing
+new; 1: failed; 2: the input is wrong.
 """
 
 from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from curation.config import CurateRequest
 from curation.errors import InputError
 from curation.events import emit
 
+Request = TypeVar("Request", bound=BaseModel)
+
 
 def main(arguments: list[str]) -> int:
-    """Run the request in the one file that `arguments` name."""
-    try:
-        from curation.run import curate
+    """Run the request that `arguments` hold."""
+    return answer(arguments, CurateRequest, _curate)
 
-        emit({"event": "result", **curate(_request(arguments), emit)})
+
+def answer(arguments: list[str], kind: type[Request], work: Callable[[Request], dict[str, Any]]) -> int:
+    """Emit the result of `work` on the request, or what went wrong; return the exit code."""
+    try:
+        emit({"event": "result", **work(_request(arguments, kind))})
     except InputError as error:
         _tell("input", error.what, error.step, error.next_step)
         return 2
@@ -34,21 +42,25 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _request(arguments: list[str]) -> CurateRequest:
+def _curate(request: CurateRequest) -> dict[str, Any]:
+    from curation.run import curate
+
+    return curate(request, emit)
+
+
+def _request(arguments: list[str], kind: type[Request]) -> Request:
     if len(arguments) != 1:
-        raise InputError(
-            "expected one argument, REQUEST.json", "starting", "python -m curation.job REQUEST.json"
-        )
+        raise InputError("expected one argument, REQUEST.json", "starting", "give a file, or the JSON itself")
+    (given,) = arguments
+    inline = given.lstrip().startswith("{")
     try:
-        return CurateRequest.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
+        return kind.model_validate_json(given if inline else Path(given).read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(
-            f"{arguments[0]} cannot be read: {error.strerror}", "starting", "check it"
-        ) from error
+        raise InputError(f"{given} cannot be read: {error.strerror}", "starting", "check it") from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        what = f"{arguments[0]}: {where}: {first['msg']}"
+        what = f"{'the request' if inline else given}: {where}: {first['msg']}"
         raise InputError(what, "reading the request", "correct it") from error
 
 

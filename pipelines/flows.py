@@ -14,8 +14,10 @@ os.environ.setdefault("DO_NOT_TRACK", "1")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 
 from prefect import flow, get_run_logger, task
+from prefect.exceptions import TerminationSignal
 
-from pipelines import jobs
+from pipelines import artifacts, jobs
+from pipelines.gates import check
 
 Event = dict[str, Any]
 
@@ -28,20 +30,20 @@ log_file: ContextVar[Path | None] = ContextVar("log_file", default=None)
 def ray_job(module: str, request: dict[str, Any], address: str | None) -> Event:
     """Run `python -m module` as a Ray Job and return its result event; attach if it already runs.
 
-    No retries here: the job retries what can be retried, and one level is enough.
+    No retries here: the job retries what can be retried, and one level is enough. A flow run that is
+    cancelled takes its job along; one whose process merely ends leaves the job for the next to attach to.
     """
     job = jobs.Job(module, request, address)
     get_run_logger().info("Ray Job %s, key %s", module, job.key())
-    return jobs.run(job, listener.get(), log_file.get() or _log(module))
-
-
-@task(name="audit-report", persist_result=False)
-def audit_report(dataset: str, out: str, version: int | None = None, against: int | None = None) -> str:
-    """Write `audit.html` and `audit.json` into `out`; return the page's path."""
-    from curation.audit import build_audit
-
-    build_audit(dataset, out, version=version, against=against)
-    return str(Path(out) / "audit.html")
+    show = artifacts.Progress(module, listener.get())
+    try:
+        return jobs.run(job, show, log_file.get() or _log(module))
+    except TerminationSignal:
+        if artifacts.is_cancelled():
+            jobs.stop(job)
+        raise
+    finally:
+        show.close()
 
 
 @task(name="sample-clip", persist_result=False)
@@ -56,6 +58,22 @@ def sample_clip(model: str, prompt: str, out: str) -> str:
 def curate(request: dict[str, Any], run_id: str, address: str | None = None) -> Event:
     """Media to a dataset version."""
     result: Event = ray_job("curation.job", request, address)
+    artifacts.show_curated(result)
+    return result
+
+
+@flow(name="audit", flow_run_name="audit-{run_id}", persist_result=False)
+def audit(request: dict[str, Any], run_id: str, address: str | None = None) -> Event:
+    """A dataset version to its audit page."""
+    result: Event = ray_job("curation.audit.job", request, address)
+    artifacts.show_audit(result)
+    return result
+
+
+@flow(name="encode", flow_run_name="encode-{run_id}", persist_result=False)
+def encode(request: dict[str, Any], run_id: str, address: str | None = None) -> Event:
+    """A dataset version to encoded shards."""
+    result: Event = ray_job("training.encoding.job", request, address)
     return result
 
 
@@ -75,12 +93,20 @@ def retrain(
     prompt: str,
     address: str | None = None,
 ) -> dict[str, Any]:
-    """Media to a trained model: curate, audit, train the three stages, export, and one clip to look at."""
+    """Media to a trained model: curate, audit, train the three stages, export, and one clip to look at.
+
+    Raises GatesShut if the version is not fit to train on.
+    """
     curated = curate(curate_request, run_id, address)
-    page = audit_report(curated["dataset"], f"{out}/audit", curated["version"])
-    trained = train({**train_request, "version": curated["version"]}, run_id, address)
+    asked = {"dataset": curated["dataset"], "out": f"{out}/audit", "version": curated["version"]}
+    audited = audit(asked, run_id, address)
+    check(audited)
+    training = {**train_request, "version": curated["version"]}
+    if train_request["mix"].get("encoded"):
+        encode(training, run_id, address)
+    trained = train(training, run_id, address)
     clip = sample_clip(trained["model"], prompt, f"{out}/sample.mp4")
-    return {"curated": curated, "audit": page, "trained": trained, "clip": clip}
+    return {"curated": curated, "audit": audited["html"], "trained": trained, "clip": clip}
 
 
 def _log(module: str) -> Path:

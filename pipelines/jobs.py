@@ -59,9 +59,22 @@ def run(job: Job, on_event: Callable[[Event], None], log: Path) -> Event:
     try:
         return _follow(client, submission, on_event, log)
     except KeyboardInterrupt:
-        client.stop_job(submission)
-        _wait_ended(client, submission)  # training saves first; what still runs would keep the cluster
+        stop(job)  # what still runs would keep the cluster
         raise
+
+
+def stop(job: Job) -> None:
+    """Stop the work if it runs, and wait until it has ended: training saves first."""
+    with cluster.locked():
+        address = job.address or cluster.current()
+    cluster.use_token()
+    if address is None:
+        return
+    client = _client(address)
+    submission = _running(client, job)
+    if submission:
+        client.stop_job(submission)
+        _wait_ended(client, submission)
 
 
 def warm(address: str | None) -> None:

@@ -15,6 +15,7 @@ from curation.caption import CaptionConfig
 from curation.config import DedupConfig, ShardsConfig
 from curation.errors import InputError
 from curation.filters import parse as parse_filters
+from curation.gates import GatesConfig
 from curation.sources import Source, from_string
 from curation.split import SplitConfig
 from pipelines.schedule import ScheduleConfig
@@ -35,6 +36,7 @@ class Recipe(BaseModel):
     dedup: DedupConfig = DedupConfig()
     caption: CaptionConfig = CaptionConfig()
     shards: ShardsConfig = ShardsConfig()
+    gates: GatesConfig = GatesConfig()
     mix: MixSection = MixSection()
     model: ModelSection = ModelSection()
     stages: StagesSection = StagesSection()
@@ -161,7 +163,8 @@ def _fields(model: type[BaseModel], way: list[str]) -> set[str]:
     for part in way:
         inside = [m.model_fields[part].annotation for m in models if part in m.model_fields]
         if inside:
-            models = [found for annotation in inside for found in _models_in(annotation)]
+            holders = [m for m in models if part in m.model_fields]  # of a union, the one that a tag means
+            models = [found for annotation in inside for found in _models_in(annotation)] or holders
     return {name for found in models for name in found.model_fields}
 
 

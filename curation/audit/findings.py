@@ -21,6 +21,7 @@ def findings(report: Mapping[str, Any]) -> list[dict[str, str]]:
     drawn = [
         finding
         for look in (
+            _gates,
             _checks,
             _errors,
             _kept,
@@ -48,6 +49,10 @@ def verdict(report: Mapping[str, Any]) -> dict[str, str]:
         return {"level": BAD, "sentence": "The funnel does not close: some clips are not accounted for."}
     if not counted["kept"]:
         return {"level": BAD, "sentence": "Every clip is accounted for, and none was kept."}
+    shut = sum(not gate["holds"] for gate in report["gates"])
+    if shut:
+        what = "A gate is" if shut == 1 else f"{shut} gates are"
+        return {"level": BAD, "sentence": f"Every clip is accounted for. {what} shut: not fit to train on."}
     sentence = {
         "good": "Every clip is accounted for.",
         WARN: "Every clip is accounted for. Some things deserve a look.",
@@ -58,6 +63,13 @@ def verdict(report: Mapping[str, Any]) -> dict[str, str]:
 
 def _finding(severity: str, section: str, title: str, text: str) -> dict[str, str]:
     return {"severity": severity, "section": section, "title": title, "text": text}
+
+
+def _gates(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    for gate in report["gates"]:
+        if not gate["holds"]:
+            text = f"{gate['value']:.4g} ({gate['what']}), where the recipe allows {gate['bound']:.4g}."
+            yield _finding(BAD, "gates", f"Gate {gate['name']} is shut", text)
 
 
 def _checks(report: Mapping[str, Any]) -> Iterator[dict[str, str]]:

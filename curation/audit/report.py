@@ -19,6 +19,7 @@ from curation.audit.rows import Rows, open_rows
 from curation.audit.rules import overlap, rules
 from curation.audit.samples import pictures, samples, sheets
 from curation.audit.snapshot import Snapshot, open_snapshot
+from curation.gates import GatesConfig, judge
 from curation.questions.thresholds import dedup_bound, rules_of
 
 PICTURE_CHARACTERS = 9_000_000  # of thumbnails in the page, base64 and all; the rest stays under 2 MB
@@ -30,8 +31,8 @@ def build_audit(
     """Audit a version (the newest by default) and write `audit.html` and `audit.json` into `out_dir`.
 
     It is compared with version `against`; by default with the one before, if that has rows. Returns
-    {"dataset", "version", "against", "html", "json", "verdict", "funnel", "findings"}. Raises InputError when
-    there is no dataset or no such version. Reads no media.
+    {"dataset", "version", "against", "html", "json", "verdict", "gates", "funnel", "findings"}. Raises
+    InputError when there is no dataset or no such version. Reads no media.
     """
     from curation.audit.page import render
 
@@ -52,6 +53,7 @@ def build_audit(
         "html": str(page),
         "json": str(figures),
         "verdict": report["verdict"],
+        "gates": report["gates"],
         "funnel": {key: report["funnel"][key] for key in _FUNNEL},
         "findings": report["findings"],
     }
@@ -94,6 +96,8 @@ def _report(rows: Rows, snapshot: Snapshot, before: Snapshot | None) -> dict[str
         "changes": _changes(rows, commit, before) if before else None,
         "lineage": lineage(snapshot, commit, made),
     }
+    gates = (commit.get("recipe") or {}).get("gates") or {}
+    report["gates"] = judge(report, GatesConfig.model_validate(gates))
     report["findings"] = findings(report)
     report["verdict"] = verdict(report)
     return report

@@ -1,0 +1,92 @@
+"""`omnivideo deploy` on a real Prefect server of one machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pipelines.conftest import CommandLine
+
+HOLD = "import sys\nfrom pipelines import server\nwith server.running(int(sys.argv[1])) as url:\n    print(url, flush=True)\n    sys.stdin.read()"
+
+
+@pytest.fixture(scope="module")
+def served(command_line: CommandLine) -> Iterator[str]:
+    """The URL of a server like that of `omnivideo serve`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-c", HOLD, str(port)]
+    with subprocess.Popen(
+        command, env=command_line.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        yield holder.stdout.readline().strip()
+        holder.communicate("")
+
+
+def ask(url: str, path: str, password: str | None) -> Any:
+    """The JSON that the server answers."""
+    request = urllib.request.Request(f"{url}/{path}")
+    if password:
+        import base64
+
+        request.add_header("Authorization", "Basic " + base64.b64encode(password.encode()).decode())
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def test_a_recipe_is_deployed_with_its_schedule(served: str, command_line: CommandLine) -> None:
+    """The deployment has the schedule, the recipe as a typed form, and a limit of one run at a time."""
+    schedule = "schedule={cron: '0 2 * * *', timezone: Europe/Berlin}"
+    done = command_line.run("deploy", "tiny", "--set", schedule, "--out", "nightly", "--name", "nightly")
+    assert done.returncode == 0, done.stderr
+    password = (Path(command_line.env["OMNIVIDEO_HOME"]) / "prefect_auth").read_text()
+    made = ask(served, "deployments/name/scheduled-curate/nightly", password)
+    assert made["schedules"][0]["schedule"] == {
+        "cron": "0 2 * * *",
+        "timezone": "Europe/Berlin",
+        "day_or": True,
+    }
+    assert made["parameters"]["out"] == str(command_line.folder / "nightly")
+    assert made["parameters"]["recipe"]["sources"] == [{"sample": True}]
+    assert "Recipe" in made["parameter_openapi_schema"]["definitions"]
+    assert made["global_concurrency_limit"]["limit"] == 1
+
+
+def test_training_waits_for_new_versions(served: str, command_line: CommandLine) -> None:
+    """`--flow train --data` runs each time that dataset has a new version."""
+    done = command_line.run("deploy", "tiny", "--flow", "train", "--data", "nightly", "--name", "trainer")
+    assert done.returncode == 0, done.stderr
+    assert "scheduled-train/trainer" in done.stdout
+
+
+def test_without_the_password_there_is_no_answer(served: str) -> None:
+    """Calls that present no credentials get 401."""
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        ask(served, "work_pools/omnivideo", None)
+    assert caught.value.code == 401
+
+
+def test_without_a_server_nothing_is_deployed(tmp_path: Path) -> None:
+    """One line says what to start."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", "deploy", "tiny"],
+        env={**env, "OMNIVIDEO_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "omnivideo serve" in done.stderr
