@@ -17,7 +17,13 @@ import pytest
 
 from tests.pipelines.conftest import CommandLine
 
-HOLD = "import sys\nfrom pipelines import server\nwith server.running(int(sys.argv[1])) as url:\n    print(url, flush=True)\n    sys.stdin.read()"
+HOLD = """
+import sys
+from pipelines import server
+with server.running(int(sys.argv[1])) as url:
+    print(url, flush=True)
+    sys.stdin.read()
+"""
 
 
 @pytest.fixture(scope="module")
