@@ -41,10 +41,12 @@ MB = 1e6
 def curate(request: CurateRequest, emit: Emit) -> dict[str, Any]:
     """Run it; return the result of the command (DESIGN: `curate`), with the number of reused inputs.
 
-    Raises InputError before any work if the sources or the output cannot be used, StoppedError if a step
-    loses too much.
+    Raises InputError before any work if a filter's model is missing or the sources or the output cannot be
+    used, StoppedError if a step loses too much.
     """
     began = time.monotonic()
+    for rule in request.rules():
+        rule.check()
     check_output(request.out)
     items = list_items(request.sources, request.out, request.limit)
     staging = Staging(request.out, request.recipe_sha256())
