@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pyarrow as pa
 
 from curation.errors import InputError
-from curation.stores import delta_options
+from curation.stores import delta_options, plain
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -185,7 +185,10 @@ def open_dataset(uri: str, version: int | None = None) -> Dataset:
         raise InputError(f"version {version} is negative", "opening", "versions count from 0")
     try:
         delta = DeltaTable(str(uri), storage_options=delta_options(str(uri)))
-    except (TableNotFoundError, OSError, ValueError) as error:
+    except OSError as error:
+        what = f"{uri} cannot be opened: {plain(error)}"
+        raise InputError(what, "opening", "check the path, the network and the credentials") from error
+    except (TableNotFoundError, ValueError) as error:
         what = f"no dataset at {uri}"
         raise InputError(what, "opening", "check the path, or make one: omnivideo curate RECIPE") from error
     except DeltaError as error:

@@ -8,6 +8,7 @@ never from a recipe. Workers read them on their own node.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
@@ -96,7 +97,9 @@ def info(at: Place) -> dict[str, Any] | None:
     with asking():
         try:
             return dict(at.fs.info(at.path))
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if "bucket" in str(error):  # nothing at all is there: worth more than "no such file"
+                raise
             return None
 
 
@@ -127,6 +130,12 @@ def delta_options(uri: str, environment: Mapping[str, str] = os.environ) -> dict
     if endpoint and endpoint.startswith("http://"):
         options["AWS_ALLOW_HTTP"] = "true"
     return options | ({"AWS_REGION": region} if region else {})
+
+
+def plain(error: Exception) -> str:
+    """The message of Delta Lake's client, which comes in several lines and colours, in one line."""
+    lines = re.sub(r"\x1b\[\d*m", "", str(error)).splitlines()
+    return ": ".join(line.strip(" \t\u21b3") for line in lines if line.strip())
 
 
 def _kind(error: Exception) -> Kind:

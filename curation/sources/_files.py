@@ -85,7 +85,7 @@ def _find(location: str, suffixes: Sequence[str]) -> Iterator[File]:
         what = (
             f"none of the {len(found)} files of {location} is there" if many else f"{location} is not there"
         )
-        raise InputError(what, STEP, f"give a file, a glob or a folder of {' '.join(suffixes)}")
+        raise InputError(what, STEP, f"give a file, a glob or a folder of {' '.join(suffixes) or 'shards'}")
     yield from found
 
 

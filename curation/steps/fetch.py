@@ -22,6 +22,10 @@ from curation.stores import Kind, StoreError, asking, info, place
 CHUNK = 16 << 20  # bytes of a tar asked for in one go
 ATTEMPTS = 3  # at a file whose store does not answer, or hands over less than it announced
 WAIT_SECONDS = 1.0  # before the second attempt; then twice as long
+DOWN_SECONDS = (
+    30.0  # in which a store that did not answer is not asked again: or an outage costs minutes a file
+)
+_down_until: dict[str, float] = {}  # by bucket or server; monotonic seconds
 _SLUGS: dict[Kind, str] = {"unreachable": "unreachable"}  # others: missing
 
 
@@ -59,17 +63,28 @@ def _hash_local(uri: str) -> str:
 
 def _patiently(uri: str, path: Path) -> str:
     """Copy to `path`, again if that may help; return the hash."""
+    if time.monotonic() < _down_until.get(_host(uri), 0.0):
+        raise MediaError("unreachable", f"{_host(uri)} did not answer a moment ago")
     for attempt in range(1, ATTEMPTS + 1):
         try:
             return _copy(uri, path)
         except StoreError as error:
             if error.kind in ("missing", "denied") or attempt == ATTEMPTS:
+                if error.kind == "unreachable":
+                    _down_until[_host(uri)] = time.monotonic() + DOWN_SECONDS
                 raise MediaError(_SLUGS.get(error.kind, "missing"), str(error)) from error
         except MediaError as error:
             if error.slug != "incomplete" or attempt == ATTEMPTS:
                 raise
         time.sleep(WAIT_SECONDS * 2 ** (attempt - 1))
     raise AssertionError("unreachable")
+
+
+def _host(uri: str) -> str:
+    """The bucket or server of a URL, or of the shard that it lies in."""
+    inside = parse(uri)
+    scheme, _, rest = (inside.file if inside else uri).partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}"
 
 
 def _copy(uri: str, path: Path) -> str:
