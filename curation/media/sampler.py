@@ -21,7 +21,7 @@ from curation.media import planes
 
 Bytes = NDArray[np.uint8]
 COUNT_FPS = 2.0  # the grid behind frames asked for by count
-RECENT = 4  # frames; AdaptiveDetector sees a cut two frames late
+RECENT = 4  # frames kept beyond those that a cut trims
 
 
 def fit(width: int, height: int, long_side: int | None) -> tuple[int, int]:
@@ -64,24 +64,26 @@ class Track:
 class Sampler:
     """Offers each decoded frame to all grids."""
 
-    def __init__(self, wanted: Iterable[Frames], fps: float, width: int, height: int, turns: int) -> None:
+    def __init__(
+        self, wanted: Iterable[Frames], fps: float, width: int, height: int, turns: int, trimmed: int = 0
+    ) -> None:
         self._size = (width, height)  # as stored, before rotation
         self._turns = turns
         self.tracks = {need: Track(need, _period(need, fps), 0.5 / fps - 1e-6) for need in wanted}
-        self._recent: deque[tuple[float, Any]] = deque(maxlen=RECENT)  # the decoder's buffers, not copies
+        # The decoder's buffers, not copies.
+        self._recent: deque[tuple[float, Any]] = deque(maxlen=RECENT + trimmed)
 
-    def offer(self, time: float, frame: Any) -> None:
-        """Keep the frame wherever it is due."""
+    def offer(self, time: float, frame: Any, sample: bool = True) -> None:
+        """Keep the frame wherever it is due, unless it is not to be sampled: it is of no clip."""
         self._recent.append((time, frame))
-        for track in self.tracks.values():
+        for track in self.tracks.values() if sample else ():
             if track.due(time):
                 track.add(time, self.picture(frame, track.needs))
 
-    def new_scene(self, time: float, frame: Any) -> None:
-        """This frame is of another scene than the ones before: all grids start anew."""
+    def new_scene(self, time: float) -> None:
+        """The next frame is of another scene than the ones before: all grids start anew."""
         for track in self.tracks.values():
             track.restart(time)
-        self.offer(time, frame)
 
     def close(self, end_s: float) -> None:
         """The scene ended before `end_s`: where it gave too few samples, its last frame is one more."""

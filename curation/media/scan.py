@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -11,13 +13,13 @@ import cv2
 from curation.cascade import Cascade, Judge, Verdict
 from curation.errors import InputError, MediaError
 from curation.filters import Clip, Frames, Kind
-from curation.media import decode, picture, planes, probe, thumbnail
+from curation.media import decode, hiding, picture, probe, shape, thumbnail
 from curation.media.records import ClipRecord, ScanRequest, ScanResult
 from curation.media.sampler import SampledClip, Sampler
 from curation.media.signals import measure
-from curation.split import Span, Splitter
+from curation.split import Closing, Span, Splitter
 
-SCENE_SIDE = 80  # longer side, pixels, of the pictures that scene detection sees
+HELD_BYTES = 512 << 20  # of frames that wait for a detector; larger ones wait at half their size
 
 
 def scan(path: Path, request: ScanRequest, max_pixels: int, ask: Judge | None = None) -> ScanResult:
@@ -54,7 +56,7 @@ def _scan_image(path: Path, request: ScanRequest, max_pixels: int, ask: Judge | 
     decoding = perf_counter() - began
     verdict = verdict or cascade.judge(clip)
     small = clip.frames(thumbnail.wanted(clip.width, clip.height))
-    record = _record(clip, verdict, [(0.0, small[0])])
+    record = _record(clip, verdict, [(0.0, small[0])], cascade.hides_faces)
     return ScanResult("image", [record], {"decode": decoding, **cascade.seconds})
 
 
@@ -75,7 +77,7 @@ class _VideoScan:
             self.info = probe.read_video(stream, container)
             passing = decode.frames(container, stream)
             time, frame = next(passing)
-            self._prepare(frame)
+            self._prepare(frame, stream.sample_aspect_ratio)
             header = self._clip(0.0, self.info.duration_s or 0.0, self.info.num_frames or 1, {})
             verdict = self.cascade.before_decoding(header)
             if verdict:
@@ -86,16 +88,20 @@ class _VideoScan:
         rest = perf_counter() - began - sum(spent.values())
         return ScanResult("video", self.clips, {"decode": rest, **spent})
 
-    def _prepare(self, frame: Any) -> None:
+    def _prepare(self, frame: Any, pixel: Fraction | None) -> None:
         self.turns = round(frame.rotation / 90) % 4
-        stored = frame.width, frame.height
+        self.shape = frame.width, frame.height
+        stored = shape.square(*self.shape, pixel)
         self.size = stored[::-1] if self.turns % 2 else stored
-        self.shape = stored
-        self.step = -(-max(stored) // SCENE_SIDE)
         self.small = thumbnail.wanted(*self.size)
         fps = self.info.fps or 25.0
-        self.sampler = Sampler(self.cascade.needs() | {self.small}, fps, *stored, self.turns)
+        trimmed = self.request.split.trim_frames
+        self.sampler = Sampler(self.cascade.needs() | {self.small}, fps, *stored, self.turns, trimmed)
         self.splitter = Splitter(self.request.split, fps)
+        self.held: deque[tuple[float, Any]] = deque()  # frames whose scene is not known yet
+        self.closings: deque[Closing] = deque()  # spans of which not all frames have been sampled yet
+        self.released = 0  # frames that were
+        self.begins = 0  # the frame at which the open scene's samples begin
 
     def _decode(self, time: float, frame: Any, passing: Any) -> None:
         self._feed(time, frame)
@@ -103,24 +109,45 @@ class _VideoScan:
             if (frame.width, frame.height) != self.shape:
                 raise MediaError("undecodable", f"the frame size changes to {frame.width}x{frame.height}")
             self._feed(time, frame)
-        spans = self.splitter.finish()
-        self.sampler.close(self.splitter.end_time(spans[-1]))
-        for span in spans:
-            self._judge(span)
+        self.closings += self.splitter.finish()
+        while self.held:
+            self._release()
+        self._close(self.closings.pop())
 
     def _feed(self, time: float, frame: Any) -> None:
-        looking = self.request.split.method != "none"
-        spans, cut = self.splitter.push(time, planes.scene_image(frame, self.step) if looking else None)
-        if cut:
-            self.sampler.close(self.splitter.end_time(spans[-1]))
-        if cut or len(self.splitter.times) == 1:
-            self.sampler.new_scene(time, frame)
-        else:
-            self.sampler.offer(time, frame)
-        for span in spans:
+        """Show a frame to the detector; it is sampled when its scene is known."""
+        self.closings += self.splitter.push(time, self.splitter.view(frame))
+        self.held.append((time, self._light(frame)))
+        while self.released < self.splitter.settled:
+            self._release()
+
+    def _release(self) -> None:
+        """Sample the frame that has waited longest, after judging the clips that end before it."""
+        time, frame = self.held.popleft()
+        while self.closings and self.closings[0].end <= self.released:
+            closing = self.closings.popleft()
+            self._close(closing)
+            if closing.at_cut:
+                self.begins = max(self.released, closing.end + self.request.split.trim_frames)
+        if self.released == self.begins:
+            self.sampler.new_scene(time)
+        self.sampler.offer(time, frame, sample=self.released >= self.begins)
+        self.released += 1
+
+    def _close(self, closing: Closing) -> None:
+        end = self.splitter.end_time(closing.spans[-1])
+        if closing.at_cut or closing.end == len(self.splitter.times):
+            self.sampler.close(end)
+        for span in closing.spans:
             self._judge(span)
-        if spans:
-            self.sampler.forget(self.splitter.end_time(spans[-1]))
+        self.sampler.forget(end)
+
+    def _light(self, frame: Any) -> Any:
+        """The frame, or a smaller one where a detector that looks far ahead would fill the memory."""
+        size = sum(plane.buffer_size for plane in frame.planes)
+        if size * self.splitter.lag <= HELD_BYTES:
+            return frame
+        return frame.reformat(frame.width // 2, frame.height // 2)
 
     def _judge(self, span: Span) -> None:
         start, end = self.splitter.times[span.first], self.splitter.end_time(span)
@@ -140,14 +167,16 @@ class _VideoScan:
         return SampledClip(kind, *self.size, self.info.fps, frames, start, end, samples)
 
     def _keep(self, clip: Clip, verdict: Verdict, small: thumbnail.Samples) -> None:
-        self.clips.append(_record(clip, verdict, small))
+        self.clips.append(_record(clip, verdict, small, self.cascade.hides_faces))
 
     def _small(self, frame: Any) -> Any:
         return self.sampler.picture(frame, self.small)
 
 
-def _record(clip: Clip, verdict: Verdict, small: thumbnail.Samples) -> ClipRecord:
-    pictures = thumbnail.pick(small, clip.start_s, clip.end_s)
+def _record(whole: Clip, verdict: Verdict, small: thumbnail.Samples, hides_faces: bool) -> ClipRecord:
+    clip = shape.without(whole, verdict.margins)
+    left = [(time, shape.inside(shown[None], verdict.margins)[0]) for time, shown in small]
+    pictures = thumbnail.pick(left, clip.start_s, clip.end_s)
     return {
         "kind": clip.kind,
         "start_s": clip.start_s,
@@ -159,7 +188,7 @@ def _record(clip: Clip, verdict: Verdict, small: thumbnail.Samples) -> ClipRecor
         "scores": verdict.scores,
         "filter": verdict.filter,
         "reason": verdict.reason,
-        "thumbnail": thumbnail.strip(pictures),
+        "thumbnail": thumbnail.strip(hiding.hidden(pictures) if hides_faces else pictures),
         "fingerprint": thumbnail.fingerprint(pictures),
         "signals": measure(pictures),
     }

@@ -1,5 +1,6 @@
-"""PySceneDetect's detectors with their frame score computed faster, to the same value.
+"""Scene detectors, fed with each frame once and in order.
 
+Content and adaptive are PySceneDetect's own, with their frame score computed faster, to the same value.
 Source: PySceneDetect 0.7, `ContentDetector`: the score is the mean over hue, saturation and value of the
 mean absolute difference between neighbouring frames. It computes this in 32-bit copies of each channel; the
 L1 norm of the 8-bit pictures is the same sum in a tenth of the time. Which frames are cuts is decided by
@@ -8,13 +9,36 @@ the detectors themselves.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scenedetect import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector, ContentDetector
+
+from curation.media import planes
+
+SIDE = 80  # longer side, pixels, of the pictures that PySceneDetect's detectors see
+Bytes = NDArray[np.uint8]
+
+
+class Detector(Protocol):
+    """Finds the first frames of new scenes."""
+
+    lag: int  # no cut is found later than this many frames after its own
+
+    def view(self, frame: Any) -> Bytes:
+        """What the detector looks at, of a decoded frame."""
+        ...
+
+    def push(self, index: int, picture: Bytes) -> list[int]:
+        """The cuts that are certain once this frame is seen, in order."""
+        ...
+
+    def finish(self) -> list[int]:
+        """The cuts left when there are no more frames."""
+        ...
 
 
 class Position(FrameTimecode):  # type: ignore[misc]
@@ -24,20 +48,33 @@ class Position(FrameTimecode):  # type: ignore[misc]
         return int(self.frame_num - other.frame_num)
 
 
-class _QuickScore:
-    """The default-weight score (hue, saturation and value alike, no edges)."""
+class _Quick:
+    """The default-weight score (hue, saturation and value alike, no edges), on small pictures in BGR."""
 
-    _before: NDArray[np.uint8] | None = None
+    lag = 0
+    _before: Bytes | None = None
 
-    def _calculate_frame_score(self, timecode: Any, frame_img: NDArray[np.uint8]) -> float:
+    def view(self, frame: Any) -> Bytes:
+        return planes.scene_image(frame, -(-max(frame.width, frame.height) // SIDE))
+
+    def push(self, index: int, picture: Bytes) -> list[int]:
+        found = self.process_frame(Position(index, 25.0), picture)  # type: ignore[attr-defined]
+        return [int(cut.frame_num) for cut in found]
+
+    def finish(self) -> list[int]:
+        return []
+
+    def _calculate_frame_score(self, timecode: Any, frame_img: Bytes) -> float:
         hsv = cv2.cvtColor(frame_img, cv2.COLOR_BGR2HSV)
         before, self._before = self._before, hsv
         return 0.0 if before is None else cv2.norm(hsv, before, cv2.NORM_L1) / hsv.size
 
 
-class QuickContent(_QuickScore, ContentDetector):  # type: ignore[misc]
-    """`ContentDetector`."""
+class QuickContent(_Quick, ContentDetector):  # type: ignore[misc]
+    """`ContentDetector`. Where it merges cuts of flicker, it may answer later than its lag."""
 
 
-class QuickAdaptive(_QuickScore, AdaptiveDetector):  # type: ignore[misc]
-    """`AdaptiveDetector`."""
+class QuickAdaptive(_Quick, AdaptiveDetector):  # type: ignore[misc]
+    """`AdaptiveDetector`, which looks two frames ahead."""
+
+    lag = 2

@@ -34,6 +34,9 @@ def model_revisions(request: CurateRequest) -> dict[str, str]:
     """Which model, at which revision, stands behind captions and scores."""
     captioner = caption.signature(request.caption)
     found = {"captioner": captioner} if captioner else {}
+    cutter = request.split.revision()
+    if cutter:
+        found["split"] = cutter
     for rule in request.rules():
         revision = rule.revision()
         if revision:

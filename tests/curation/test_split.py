@@ -10,12 +10,17 @@ from hypothesis import strategies as st
 
 from curation.media.records import ScanRequest, ScanResult
 from curation.media.scan import scan
-from curation.split import Span, SplitConfig, Splitter
+from curation.split import Closing, Span, SplitConfig, Splitter
 
 from . import footage
 
 FPS = 10.0
 BLACK, WHITE = (np.full((32, 32, 3), value, np.uint8) for value in (0, 255))
+
+
+def final(closings: list[Closing]) -> list[Span]:
+    """The spans that became final."""
+    return [span for closing in closings for span in closing.spans]
 
 
 def spans(config: SplitConfig, scenes: list[int], fps: float = FPS) -> list[Span]:
@@ -24,8 +29,8 @@ def spans(config: SplitConfig, scenes: list[int], fps: float = FPS) -> list[Span
     found: list[Span] = []
     pictures = [(BLACK, WHITE)[index % 2] for index, length in enumerate(scenes) for _ in range(length)]
     for index, picture in enumerate(pictures):
-        found += splitter.push(index / fps, picture)[0]
-    return found + splitter.finish()
+        found += final(splitter.push(index / fps, picture))
+    return found + final(splitter.finish())
 
 
 def edges(found: list[Span]) -> list[tuple[int, int]]:
@@ -54,9 +59,9 @@ def test_endless_scenes_are_given_off_while_open() -> None:
     splitter = Splitter(SplitConfig(method="none", max_seconds=20), FPS)
     found: list[Span] = []
     for index in range(18_000):
-        found += splitter.push(index / FPS, None)[0]
+        found += final(splitter.push(index / FPS, None))
         assert index - (found[-1].last if found else 0) <= 2 * 20 * FPS
-    found += splitter.finish()
+    found += final(splitter.finish())
     assert edges(found)[0][0] == 0
     assert edges(found)[-1][1] == 18_000
     assert all(a.last == b.first for a, b in pairwise(found))

@@ -19,7 +19,9 @@ def fed(path: Path, wanted: set[Frames], fps: float, cuts: tuple[int, ...] = ())
         for index, (time, frame) in enumerate(decode.frames(container, stream)):
             if index in cuts:
                 sampler.close(time)
-            (sampler.new_scene if index in (0, *cuts) else sampler.offer)(time, frame)
+            if index in (0, *cuts):
+                sampler.new_scene(time)
+            sampler.offer(time, frame)
     return sampler
 
 
@@ -79,7 +81,8 @@ def test_rotation_turns_samples(rotated: Path, shots: list[np.ndarray]) -> None:
         time, frame = next(decode.frames(container, stream))
         turns = round(frame.rotation / 90) % 4
         sampler = Sampler({TWO}, 25, stream.width, stream.height, turns)
-        sampler.new_scene(time, frame)
+        sampler.new_scene(time)
+        sampler.offer(time, frame)
     ((_, found),) = sampler.tracks[TWO].samples
     assert found.shape == (27, 64)
 
@@ -91,7 +94,9 @@ def test_a_cut_seen_late_still_gives_the_scenes_last_frame(videos: Path) -> None
         for index, (time, frame) in enumerate(decode.frames(container, stream)):
             if index == 12:
                 sampler.close(10 / 25)
-            (sampler.new_scene if index in (0, 12) else sampler.offer)(time, frame)
+            if index in (0, 12):
+                sampler.new_scene(time)
+            sampler.offer(time, frame)
             if index == 12:
                 break
     assert taken(sampler, TWO) == [0, 9, 12]
