@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,7 +12,7 @@ import cv2
 from curation.cascade import Cascade, Judge, Verdict
 from curation.errors import InputError, MediaError
 from curation.filters import Clip, Frames, Kind
-from curation.media import decode, hiding, picture, probe, shape, thumbnail
+from curation.media import decode, picture, probe, thumbnail
 from curation.media.records import ClipRecord, ScanRequest, ScanResult
 from curation.media.sampler import SampledClip, Sampler
 from curation.media.signals import measure
@@ -56,7 +55,7 @@ def _scan_image(path: Path, request: ScanRequest, max_pixels: int, ask: Judge | 
     decoding = perf_counter() - began
     verdict = verdict or cascade.judge(clip)
     small = clip.frames(thumbnail.wanted(clip.width, clip.height))
-    record = _record(clip, verdict, [(0.0, small[0])], cascade.hides_faces)
+    record = _record(clip, verdict, [(0.0, small[0])])
     return ScanResult("image", [record], {"decode": decoding, **cascade.seconds})
 
 
@@ -77,7 +76,7 @@ class _VideoScan:
             self.info = probe.read_video(stream, container)
             passing = decode.frames(container, stream)
             time, frame = next(passing)
-            self._prepare(frame, stream.sample_aspect_ratio)
+            self._prepare(frame)
             header = self._clip(0.0, self.info.duration_s or 0.0, self.info.num_frames or 1, {})
             verdict = self.cascade.before_decoding(header)
             if verdict:
@@ -88,11 +87,11 @@ class _VideoScan:
         rest = perf_counter() - began - sum(spent.values())
         return ScanResult("video", self.clips, {"decode": rest, **spent})
 
-    def _prepare(self, frame: Any, pixel: Fraction | None) -> None:
+    def _prepare(self, frame: Any) -> None:
         self.turns = round(frame.rotation / 90) % 4
-        self.shape = frame.width, frame.height
-        stored = shape.square(*self.shape, pixel)
+        stored = frame.width, frame.height
         self.size = stored[::-1] if self.turns % 2 else stored
+        self.shape = stored
         self.small = thumbnail.wanted(*self.size)
         fps = self.info.fps or 25.0
         trimmed = self.request.split.trim_frames
@@ -167,16 +166,14 @@ class _VideoScan:
         return SampledClip(kind, *self.size, self.info.fps, frames, start, end, samples)
 
     def _keep(self, clip: Clip, verdict: Verdict, small: thumbnail.Samples) -> None:
-        self.clips.append(_record(clip, verdict, small, self.cascade.hides_faces))
+        self.clips.append(_record(clip, verdict, small))
 
     def _small(self, frame: Any) -> Any:
         return self.sampler.picture(frame, self.small)
 
 
-def _record(whole: Clip, verdict: Verdict, small: thumbnail.Samples, hides_faces: bool) -> ClipRecord:
-    clip = shape.without(whole, verdict.margins)
-    left = [(time, shape.inside(shown[None], verdict.margins)[0]) for time, shown in small]
-    pictures = thumbnail.pick(left, clip.start_s, clip.end_s)
+def _record(clip: Clip, verdict: Verdict, small: thumbnail.Samples) -> ClipRecord:
+    pictures = thumbnail.pick(small, clip.start_s, clip.end_s)
     return {
         "kind": clip.kind,
         "start_s": clip.start_s,
@@ -188,7 +185,7 @@ def _record(whole: Clip, verdict: Verdict, small: thumbnail.Samples, hides_faces
         "scores": verdict.scores,
         "filter": verdict.filter,
         "reason": verdict.reason,
-        "thumbnail": thumbnail.strip(hiding.hidden(pictures) if hides_faces else pictures),
+        "thumbnail": thumbnail.strip(pictures),
         "fingerprint": thumbnail.fingerprint(pictures),
         "signals": measure(pictures),
     }
