@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 
+from curation.errors import InputError
+from curation.sources._source import STEP
 from curation.stores import is_local, scheme_of
 
 OUTSIDE = "outside_root"
@@ -32,8 +34,12 @@ class Root(Protocol):
 
 
 def root_of(location: str) -> Root:
-    """The root at a path or URL."""
-    return _Folder(location) if is_local(location) else _Prefix(location)
+    """The root at a path or URL. Raises InputError if it is a path and no folder."""
+    if not is_local(location):
+        return _Prefix(location)
+    if not os.path.isdir(location):
+        raise InputError(f"the root {location} is no folder", STEP, "check the source's root")
+    return _Folder(location)
 
 
 class _Folder:

@@ -31,12 +31,11 @@ class ListSource(SourceConfig):
     def items(self) -> Iterator[Item]:
         """The listed files, sorted. Raises InputError for a line that leaves the root."""
         folder = self.root or self.list.rpartition("/")[0]
-        root = root_of(folder)
         entries: dict[str, int] = {}
         for number, line in enumerate(self._text().splitlines(), 1):
             if line.strip() and not line.lstrip().startswith("#"):
                 entries.setdefault(line.strip(), number)
-        found: dict[str, Item] = {}
+        root, found = root_of(folder), dict[str, Item]()
         for entry, number in entries.items():
             one = root.find(entry)
             if one.problem in (OUTSIDE, BAD_NAME):
