@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 
@@ -16,6 +17,18 @@ def curate(request: dict[str, Any]) -> None:
         rule.check()
     list_items(asked.sources, asked.out, asked.limit)
     check_output(asked.out)
+
+
+def encode(request: dict[str, Any]) -> None:
+    """Raise InputError if the dataset's version or the run is not there."""
+    from curation.dataset import open_dataset
+    from training.errors import InputError
+    from training.run import Run
+
+    open_dataset(request["data"], request["version"])
+    if request["out"] and not Run(Path(request["out"])).model.is_dir():
+        what = f"{request['out']} holds no finished stage"
+        raise InputError(what, "reading --run", "train its first stage, or leave --run out")
 
 
 def train(request: dict[str, Any]) -> None:

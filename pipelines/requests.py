@@ -50,15 +50,22 @@ def train(
     run_id: str,
     version: int | None = None,
     only_stage: str | None = None,
+    encoded: str | None = None,
 ) -> dict[str, Any]:
-    """Return the training job's request."""
+    """Return the training job's request; `encoded` takes the place of the recipe's folder of encoded shards.
+
+    Encoding takes the same: its `out` is a run whose model to ask, or empty.
+    """
     document = recipe.model_dump(mode="json", exclude_none=True)
     parts = ("model", "mix", "stages", "cluster")
+    folder = encoded or document["mix"].get("encoded", {}).get("folder")
+    if folder:
+        document["mix"]["encoded"] = {**document["mix"].get("encoded", {}), "folder": absolute(folder)}
     return {
         **{part: document.get(part) for part in parts},
         "data": absolute(data),
         "version": version,
-        "out": absolute(out),
+        "out": absolute(out) if out else "",
         "only_stage": only_stage,
         "recipe": document,
         "run_id": run_id,

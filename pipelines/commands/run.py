@@ -1,4 +1,4 @@
-"""Commands that run jobs on a cluster: curate, train, retrain."""
+"""Commands that run jobs on a cluster: curate, encode, train, retrain."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from pipelines.recipe import Recipe as LoadedRecipe
 
 STAGES = ("1", "2", "3")
+Version = Annotated[int | None, typer.Option(help="the dataset's version; default: its newest")]
+Stage = Annotated[str | None, typer.Option(help="only this stage: 1, 2 or 3")]
 
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     from pipelines.console import reports_errors
 
-    for command in (curate, train, retrain):
+    for command in (curate, encode, train, retrain):
         app.command()(reports_errors(command))
 
 
@@ -59,14 +61,57 @@ def curate(
             term.print_json(_contract(result))
 
 
+def encode(
+    recipe: Recipe,
+    data: Annotated[str, typer.Option(metavar="DATASET", help="the dataset to encode")],
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="default: the recipe's mix.encoded.folder, else DATASET-encoded"),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option(metavar="RUN", help="ask this run's model: the vision head's tokens, too")
+    ] = None,
+    source: Sources = None,
+    set_: Set = None,
+    version: Version = None,
+    stage: Stage = None,
+    json: Json = False,
+) -> None:
+    """Write down what frozen parts say of a dataset: latents, targets, text embeddings, hidden states.
+
+    What is there already is reused, so a killed command goes on, and a new dataset version adds its own.
+    """
+    from pipelines import preflight, requests
+    from pipelines import recipe as recipes
+    from pipelines.console import terminal
+
+    loaded = recipes.load(recipe, set_, source)
+    section, run_id = loaded.mix.encoded, requests.new_run_id()
+    folder = out or (section.folder if section else f"{data.rstrip('/')}-encoded")
+    request = requests.train(loaded, data, run or "", run_id, version, _checked(stage), folder)
+    preflight.encode(request)
+    with terminal("encode", as_json=json) as term:
+        result = _run(term, loaded, lambda flows: flows.encode(request, run_id, loaded.cluster.address))
+        for what, counts in (("made", result["made"]), ("reused", result["reused"])):
+            words = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+            term.print(f"{what:<8} {words or 'nothing'}")
+        term.print(f"encoded  {result['encoded']}  ({result['bytes'] / 2**20:,.1f} MiB new)")
+        term.print(f"log      {term.log}")
+        if json:
+            term.print_json(_contract(result))
+
+
 def train(
     recipe: Recipe,
     data: Annotated[str, typer.Option(metavar="DATASET", help="the dataset to train on")],
     out: Annotated[str, typer.Option(metavar="RUN", help="the run's folder")],
+    encoded: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="train from what `omnivideo encode` wrote there")
+    ] = None,
     source: Sources = None,
     set_: Set = None,
-    version: Annotated[int | None, typer.Option(help="the dataset's version; default: its newest")] = None,
-    stage: Annotated[str | None, typer.Option(help="only this stage: 1, 2 or 3")] = None,
+    version: Version = None,
+    stage: Stage = None,
     json: Json = False,
 ) -> None:
     """Train the three stages on a dataset. Goes on from the last checkpoint of a run that stopped."""
@@ -74,11 +119,9 @@ def train(
     from pipelines import recipe as recipes
     from pipelines.console import terminal
 
-    if stage is not None and stage not in STAGES:
-        raise InputError(f"there is no stage {stage}", "reading --stage", f"choose from {', '.join(STAGES)}")
     loaded = recipes.load(recipe, set_, source)
     run_id = requests.new_run_id()
-    request = requests.train(loaded, data, out, run_id, version, stage)
+    request = requests.train(loaded, data, out, run_id, version, _checked(stage), encoded)
     preflight.train(request)
     with terminal("train", as_json=json) as term:
         result = _run(term, loaded, lambda flows: flows.train(request, run_id, loaded.cluster.address))
@@ -121,6 +164,12 @@ def retrain(
         if json:
             parts = {"curated": _contract(result["curated"]), "trained": _contract(result["trained"])}
             term.print_json({**result, **parts})
+
+
+def _checked(stage: str | None) -> str | None:
+    if stage is not None and stage not in STAGES:
+        raise InputError(f"there is no stage {stage}", "reading --stage", f"choose from {', '.join(STAGES)}")
+    return stage
 
 
 def _run(
