@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 from pathlib import Path
+
+from curation.errors import InputError
 
 
 def is_path(name: str) -> bool:
@@ -28,6 +31,18 @@ def in_package(package: str, name: str) -> Path | None:
     folders = spec.submodule_search_locations if spec else None
     files = (Path(folder) / name for folder in folders or ())
     return next((file for file in files if file.is_file()), None)
+
+
+def package_version(distribution: str, holds: str, extra: str) -> str:
+    """`<what it holds>, <distribution> <version>`. Raises InputError if it is not installed."""
+    try:
+        return f"{holds}, {distribution} {importlib.metadata.version(distribution)}"
+    except importlib.metadata.PackageNotFoundError as error:
+        raise InputError(
+            f"{holds} is in the package {distribution}, which is not installed",
+            "filters",
+            f"pip install 'omnivideo[{extra}]', or leave out the filters that need it",
+        ) from error
 
 
 def in_hub_cache(repository: str, name: str, revision: str | None = None) -> Path | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from curation.filters import Clip, Cost, Filter, Frames
+from curation.weights import package_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +50,10 @@ class Subtitles(Filter):
     max_scene_text: float | None = Field(
         default=None, ge=0, description="lines a frame that belong to the scene"
     )
+
+    def revision(self) -> str | None:
+        """The version of the package that carries the weights. Raises InputError without it."""
+        return package_version("rapidocr-onnxruntime", "PP-OCRv4", "ocr")
 
     def measure(self, clip: Clip) -> dict[str, float]:
         """Two shares from 0 to 1, and the mean number of lines in the scene."""

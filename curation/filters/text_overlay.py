@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from curation.filters import Clip, Cost, Filter, Frames
+from curation.weights import package_version
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +53,10 @@ class TextOverlay(Filter):
     max_characters: float | None = Field(
         default=40.0, ge=0, description="mean number of letters and digits read in a frame"
     )
+
+    def revision(self) -> str | None:
+        """The version of the package that carries the weights. Raises InputError without it."""
+        return package_version("rapidocr-onnxruntime", "PP-OCRv4", "ocr")
 
     def measure(self, clip: Clip) -> dict[str, float]:
         """`text_area` from 0 to 1, the number of boxes and of characters, averaged over the frames."""

@@ -110,6 +110,18 @@ def test_it_asks_only_for_what_it_declares(kind: type[Filter]) -> None:
     assert bool(kind().requires()) == (kind.cost > Cost.PROBE)
 
 
+def test_it_names_its_model(kind: type[Filter]) -> None:
+    """A filter that runs a network says which weights, the same each time."""
+    if kind.cost < Cost.MODEL:
+        pytest.skip("no network")
+    try:
+        told = kind().revision()
+    except InputError as error:
+        pytest.skip(error.what)
+    assert told
+    assert told == kind().revision()
+
+
 def test_it_cannot_be_changed(kind: type[Filter]) -> None:
     """A filter's settings are fixed once made."""
     field = next(iter(kind.model_fields))
