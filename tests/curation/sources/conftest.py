@@ -44,9 +44,10 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture
-def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A client of an empty store with one bucket, which this process's environment points to."""
     import boto3
+    from s3fs import S3FileSystem
 
     urllib.request.urlopen(urllib.request.Request(f"{s3_server}/moto-api/reset", method="POST")).close()
     told = {"ACCESS_KEY_ID": "test", "SECRET_ACCESS_KEY": "test", "DEFAULT_REGION": "us-east-1"}
@@ -54,7 +55,8 @@ def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setenv(f"AWS_{name}", value)
     client = boto3.client("s3")
     client.create_bucket(Bucket=BUCKET)
-    return client
+    yield client
+    S3FileSystem.clear_instance_cache()  # a file system keeps the endpoint that it was made with
 
 
 @pytest.fixture
