@@ -1,10 +1,13 @@
-"""Runs the filters of a clip, the cheap ones first, stopping at the first rejection unless told not to."""
+"""Runs the filters of a clip one after the other, stopping at the first rejection unless told not to.
+
+Scores that are known already are not measured again: they only decide.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -12,6 +15,8 @@ from curation.errors import InputError, MediaError
 from curation.filters import Clip, Filter, Frames, Judgement, Kind
 
 Judge = Callable[[Filter, Clip], Judgement]
+Scores = Mapping[str, float]  # "<filter>_<score>"
+NOTHING: Scores = {}
 
 
 @dataclass(frozen=True)
@@ -24,65 +29,82 @@ class Verdict:
 
 
 class Cascade:
-    """Filters in the order of their cost, then of the recipe; adds up the seconds each of them takes."""
+    """Filters in `order` (names), else of their cost, then of the recipe; adds up each one's seconds."""
 
-    def __init__(self, filters: Iterable[Filter], score_all: bool, ask: Judge | None = None) -> None:
+    def __init__(
+        self,
+        filters: Iterable[Filter],
+        score_all: bool,
+        ask: Judge | None = None,
+        order: Sequence[str] = (),
+    ) -> None:
         self._ask: Judge = ask or (lambda rule, clip: rule.judge(clip))
-        self.filters = sorted(filters, key=lambda rule: rule.cost)
+        place = {name: number for number, name in enumerate(order)}
+        self.filters = sorted(filters, key=lambda rule: (place.get(rule.name(), len(place)), rule.cost))
         self.score_all = score_all
         self.seconds: dict[str, float] = defaultdict(float)
 
-    def needs(self) -> set[Frames]:
-        """All frames that any filter asks for."""
-        return {need for rule in self.filters for need in rule.requires()}
+    def needs(self, kind: Kind, known: Sequence[Scores] = ()) -> set[Frames]:
+        """Frames that filters ask for: all of them, or those that clips with `known` scores still need."""
+        lacking = {rule.name(): rule for scores in known for rule in self.missing(kind, scores)}
+        rules = lacking.values() if known else self._applying(kind)
+        return {need for rule in rules for need in rule.requires()}
+
+    def missing(self, kind: Kind, known: Scores) -> Iterator[Filter]:
+        """The filters that `judge` may have to measure for a clip."""
+        for rule in self._applying(kind):
+            own = _own(rule, known)
+            if own is None:
+                yield rule
+            elif rule.decide(own) and not self.score_all:
+                return
 
     def before_decoding(self, header: Clip) -> Verdict | None:
         """The verdict of filters that know the answer from the header, if they reject."""
         if self.score_all:
             return None
-        verdict = self._run([rule for rule in self.filters if rule.per_file], header)
+        verdict = self._run([rule for rule in self._applying(header.kind) if rule.per_file], header, NOTHING)
         return verdict if verdict.filter else None
 
-    def judge(self, clip: Clip) -> Verdict:
-        """The verdict of all filters that apply to this kind of clip.
+    def judge(self, clip: Clip, known: Scores = NOTHING) -> Verdict:
+        """The verdict of all filters that apply to this kind of clip; all `known` scores are in it.
 
         Raises MediaError("filter_failed") if a filter does not give finite scores; an error is never a score.
         """
-        return self._run(self.filters, clip)
+        return self._run(self._applying(clip.kind), clip, known)
 
-    def recall(self, kind: Kind, stored: Mapping[str, float], valid: Container[str]) -> Verdict | None:
+    def recall(self, kind: Kind, stored: Scores, valid: Container[str]) -> Verdict | None:
         """The verdict that `judge` would give, from stored scores; None if it takes one that is not there.
 
         Only scores of filters in `valid` count, and all of these are in the verdict.
         """
-        scores: dict[str, float] = {}
-        rejected: tuple[str, str] | None = None
-        for rule in self.filters:
-            names = {name: f"{rule.name()}_{name}" for name in rule.scores}
-            there = rule.name() in valid and all(full in stored for full in names.values())
-            scores |= {full: stored[full] for full in names.values()} if there else {}
-            if kind not in rule.applies_to or (rejected and not self.score_all):
-                continue
-            if not there:
-                return None
-            reason = rule.decide({name: stored[full] for name, full in names.items()})
-            rejected = rejected or ((rule.name(), reason) if reason else None)
-        return Verdict(scores, *(rejected or (None, None)))
+        known = self.known(stored, valid)
+        if next(self.missing(kind, known), None):
+            return None
+        return self._run(self._applying(kind), None, known)
 
-    def _run(self, filters: list[Filter], clip: Clip) -> Verdict:
-        scores: dict[str, float] = {}
+    def known(self, stored: Scores, valid: Container[str]) -> dict[str, float]:
+        """Of stored scores those of filters in `valid` that have all of theirs."""
+        rules = (rule for rule in self.filters if rule.name() in valid and _own(rule, stored) is not None)
+        return {full: stored[full] for rule in rules for full in _full(rule)}
+
+    def _applying(self, kind: Kind) -> list[Filter]:
+        return [rule for rule in self.filters if kind in rule.applies_to]
+
+    def _run(self, filters: list[Filter], clip: Clip | None, known: Scores) -> Verdict:
+        scores = dict(known)
         first: tuple[str, str] | None = None
         for rule in filters:
-            if clip.kind not in rule.applies_to:
-                continue
-            reason = self._judge(rule, clip, scores)
+            own = _own(rule, known)
+            reason = rule.decide(own) if own is not None else self._judge(rule, clip, scores)
             if reason and first is None:
                 first = rule.name(), reason
                 if not self.score_all:
                     break
         return Verdict(scores, *(first or (None, None)))
 
-    def _judge(self, rule: Filter, clip: Clip, scores: dict[str, float]) -> str | None:
+    def _judge(self, rule: Filter, clip: Clip | None, scores: dict[str, float]) -> str | None:
+        assert clip is not None
         began = perf_counter()
         try:
             found = self._ask(rule, clip)
@@ -97,3 +119,15 @@ class Cascade:
             raise MediaError("filter_failed", f"{rule.name()}: {wrong[0]} is not finite")
         scores.update({f"{rule.name()}_{name}": float(value) for name, value in found.scores.items()})
         return found.reason
+
+
+def _full(rule: Filter) -> list[str]:
+    return [f"{rule.name()}_{name}" for name in rule.scores]
+
+
+def _own(rule: Filter, known: Scores) -> dict[str, float] | None:
+    """A filter's scores under its own names, if all are known."""
+    names = _full(rule)
+    if not all(full in known for full in names):
+        return None
+    return {name: known[full] for name, full in zip(rule.scores, names, strict=True)}

@@ -17,6 +17,7 @@ from curation.events import Emit, Stage
 from curation.sources import Item, list_items
 from curation.steps import cutter
 from curation.steps.assemble import SHARD, Assembler, pack
+from curation.steps.carry import carry
 from curation.steps.cutter import CUT
 from curation.steps.finishing import finish
 from curation.steps.judge import JUDGED, KNOWN, Outcome
@@ -24,7 +25,7 @@ from curation.steps.judging import judge_all
 from curation.steps.losses import StoppedError
 from curation.steps.plan import PUBLISHED, Plan, Planner, Row
 from curation.steps.redecide import Decided, redecide
-from curation.steps.restage import DECIDED, restage
+from curation.steps.restage import DECIDED, MEASURED, restage
 from curation.store.lineage import lineage
 from curation.store.publish import Change, ConflictError, check_output, discard, existing, publish
 from curation.store.rows import BULKY
@@ -108,6 +109,8 @@ class _Run:
         if not plan.changes and self._base is not None:
             return self._base.version, plan
         self._restage(plan)
+        if self._base is not None:
+            carry(self._base, self._staging, self._request.caption, plan.new, self._decided.carried())
         finish(self._request, plan, self._staging, self._emit)
         attempt = uuid.uuid4().hex[:12]
         self._staging.write(ATTEMPT, attempt, pa.table({"attempt": [attempt]}))
@@ -126,9 +129,9 @@ class _Run:
         hashes = [*self._planner.all_settled(), *self._decided.whole]
         self._staging.write(KNOWN, name, pa.table({"source_sha256": pa.array(hashes, pa.string())}))
         listed = {item.uri for item in self._items}
-        partly = self._decided.partly.items()
-        wanted = {one: clips for one, clips in partly if any(clip["uri"] in listed for clip in clips)}
-        restage(self._base, self._staging, DECIDED, wanted)
+        for stage, files in ((DECIDED, self._decided.partly), (MEASURED, self._decided.measured)):
+            wanted = {one: c for one, c in files.items() if any(clip["uri"] in listed for clip in c)}
+            restage(self._base, self._staging, stage, wanted)
         return name
 
     def _restage(self, plan: Plan) -> None:

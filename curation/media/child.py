@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -19,12 +20,17 @@ import curation
 from curation.errors import InputError, MediaError
 from curation.filters import Filter, Kind
 from curation.media import wire
-from curation.media.records import Cut, Finish, ScanRequest, ScanResult
+from curation.media.records import ClipRecord, Cut, Finish, ScanRequest, ScanResult, Span, span_of
 
 if TYPE_CHECKING:
     from curation.media.windows import Window, Windows
 
+Hear = Callable[[bytes], None]
 START_SECONDS = 120.0  # for the imports of a child, on a machine that is busy
+
+
+def _deaf(part: bytes) -> None:
+    """Most answers come in one piece."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class Limits:
     timeout_seconds: float = 120.0  # without a sign of life, such as a decoded frame
     longest_seconds: float = 4 * 3600.0  # wall clock of one request
     max_pixels: int = 64_000_000  # of one frame
+    part_seconds: float = 5.0  # after which a scan hands over what it has judged
 
 
 class MediaWorker:
@@ -70,11 +77,27 @@ class MediaWorker:
             self._process.wait()
         self._process = self._channel = None
 
-    def scan(self, path: str | Path, request: ScanRequest) -> ScanResult:
-        """Judge each clip of a file in one decode pass."""
+    def scan(
+        self, path: str | Path, request: ScanRequest, told: Callable[[ScanResult], None] | None = None
+    ) -> ScanResult:
+        """Judge each clip of a file in one decode pass; while a long one lasts, `told` hears of some."""
+        clips: dict[Span, ClipRecord] = {}  # a second try tells them again
+
+        def listen(data: bytes) -> ScanResult:
+            part = ScanResult.from_json(data.decode())
+            clips.update((span_of(clip), clip) for clip in part.clips)
+            return part
+
+        def hear(data: bytes) -> None:
+            part = listen(data)
+            if told:
+                told(part)
+
         message = {"do": "scan", "path": os.fspath(path), "request": request.to_json()}
-        _, data = self._ask(message, request.filters)
-        return ScanResult.from_json(data.decode())
+        every = {"every_seconds": self.limits.part_seconds}
+        _, data = self._ask(message | every, request.filters, hear)
+        last = listen(data)
+        return ScanResult(last.kind, list(clips.values()), last.seconds)
 
     def cut(
         self,
@@ -101,27 +124,31 @@ class MediaWorker:
         windows = [Window(start, end, [rest.read(size) for size in sizes]) for start, end, sizes in told]
         return windows, answer["seen_text"]
 
-    def _ask(self, message: dict[str, Any], apart: tuple[Filter, ...] = ()) -> tuple[dict[str, Any], bytes]:
+    def _ask(
+        self, message: dict[str, Any], apart: tuple[Filter, ...] = (), hear: Hear = _deaf
+    ) -> tuple[dict[str, Any], bytes]:
         """An answer, or the error in it. After a crash, a child that served others is given a second try."""
         again = self._served > 0
         try:
-            answer, data = self._exchange(message, apart)
+            answer, data = self._exchange(message, apart, hear)
         except MediaError as error:
             if error.slug != "crashed" or not again:
                 raise
-            answer, data = self._exchange(message, apart)
+            answer, data = self._exchange(message, apart, hear)
         if "slug" in answer:
             raise MediaError(answer["slug"], answer["message"])
         if "what" in answer:
             raise InputError(answer["what"], answer["step"], answer["next_step"])
         return answer, data
 
-    def _exchange(self, message: dict[str, Any], apart: tuple[Filter, ...]) -> tuple[dict[str, Any], bytes]:
+    def _exchange(
+        self, message: dict[str, Any], apart: tuple[Filter, ...], hear: Hear
+    ) -> tuple[dict[str, Any], bytes]:
         channel = self._channel or self._start()
         try:
             channel.settimeout(self.limits.timeout_seconds)
             wire.send(channel, message)
-            answer = self._patiently(channel, apart)
+            answer = self._patiently(channel, apart, hear)
         except TimeoutError as error:
             self.close()
             raise MediaError("timeout", str(error)) from error
@@ -130,8 +157,10 @@ class MediaWorker:
         self._served += 1
         return answer
 
-    def _patiently(self, channel: socket.socket, apart: tuple[Filter, ...]) -> tuple[dict[str, Any], bytes]:
-        """The answer, past signs of life and questions to the filters that are measured on this side."""
+    def _patiently(
+        self, channel: socket.socket, apart: tuple[Filter, ...], hear: Hear
+    ) -> tuple[dict[str, Any], bytes]:
+        """The answer, past signs of life, parts of it, and questions to filters measured on this side."""
         began = monotonic()
         while monotonic() - began < self.limits.longest_seconds:
             try:
@@ -142,6 +171,8 @@ class MediaWorker:
                 from curation.media.apart import measured
 
                 wire.send(channel, measured(apart, message, blob))
+            elif "part" in message:
+                hear(blob)
             elif "alive" not in message:
                 return message, blob
         raise TimeoutError(f"no answer within {self.limits.longest_seconds:g} s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypedDict
 
@@ -33,12 +34,19 @@ class ClipRecord(TypedDict):
 
 @dataclass(frozen=True)
 class ScanRequest:
-    """How to judge a file. `skip` names spans that need no judging again (they are left out)."""
+    """How to judge a file, with its filters in `order` (names; else by their cost).
+
+    `skip` names spans that need no judging again (they are left out). Of spans in `known` some scores need no
+    measuring again, and their records come without thumbnail, fingerprint and signals; if there are any,
+    `known` and `skip` together name each clip of the file.
+    """
 
     split: SplitConfig = field(default_factory=SplitConfig)
     filters: tuple[Filter, ...] = ()
     score_all: bool = False
     skip: frozenset[Span] = frozenset()
+    known: Mapping[Span, Mapping[str, float]] = field(default_factory=dict)
+    order: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """This request as one line."""
@@ -48,6 +56,8 @@ class ScanRequest:
                 "filters": [rule.entry() for rule in self.filters],
                 "score_all": self.score_all,
                 "skip": sorted(self.skip),
+                "known": [[*span, scores] for span, scores in self.known.items()],
+                "order": self.order,
             }
         )
 
@@ -60,7 +70,14 @@ class ScanRequest:
             parse(raw["filters"]),
             raw["score_all"],
             frozenset((start, end) for start, end in raw["skip"]),
+            {(start, end): scores for start, end, scores in raw["known"]},
+            tuple(raw["order"]),
         )
+
+
+def span_of(clip: Mapping[str, Any]) -> Span:
+    """The span of a clip's record or row, in whole milliseconds."""
+    return round(clip["start_s"] * 1000), round(clip["end_s"] * 1000)
 
 
 @dataclass(frozen=True)

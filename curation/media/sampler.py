@@ -49,6 +49,10 @@ class Track:
     def add(self, time: float, picture: Bytes) -> None:
         """Keep a picture and move to the next point after it."""
         self.samples.append((time, picture))
+        self.pass_over(time)
+
+    def pass_over(self, time: float) -> None:
+        """Move to the next point after `time`."""
         self.leading -= self.leading > 0
         while self._reached(time):
             self.taken += 1
@@ -73,11 +77,13 @@ class Sampler:
         # The decoder's buffers, not copies.
         self._recent: deque[tuple[float, Any]] = deque(maxlen=RECENT + trimmed)
 
-    def offer(self, time: float, frame: Any, sample: bool = True) -> None:
-        """Keep the frame wherever it is due, unless it is not to be sampled: it is of no clip."""
+    def offer(self, time: float, frame: Any, wanted: bool = True) -> None:
+        """Keep the frame wherever it is due. Not `wanted`, it is of no clip to judge: pass over it."""
         self._recent.append((time, frame))
-        for track in self.tracks.values() if sample else ():
-            if track.due(time):
+        for track in self.tracks.values():
+            if track.due(time) and not wanted:
+                track.pass_over(time)
+            elif track.due(time):
                 track.add(time, self.picture(frame, track.needs))
 
     def new_scene(self, time: float) -> None:

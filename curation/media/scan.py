@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from pathlib import Path
 from time import perf_counter
@@ -9,11 +10,12 @@ from typing import Any
 
 import cv2
 
-from curation.cascade import Cascade, Judge, Verdict
+from curation.cascade import NOTHING, Cascade, Judge, Verdict
 from curation.errors import InputError, MediaError
 from curation.filters import Clip, Frames, Kind
 from curation.media import decode, picture, probe, thumbnail
-from curation.media.records import ClipRecord, ScanRequest, ScanResult
+from curation.media.delivery import Delivery
+from curation.media.records import ClipRecord, ScanRequest, ScanResult, span_of
 from curation.media.sampler import SampledClip, Sampler
 from curation.media.signals import measure
 from curation.split import Closing, Span, Splitter
@@ -21,8 +23,14 @@ from curation.split import Closing, Span, Splitter
 HELD_BYTES = 512 << 20  # of frames that wait for a detector; larger ones wait at half their size
 
 
-def scan(path: Path, request: ScanRequest, max_pixels: int, ask: Judge | None = None) -> ScanResult:
-    """All clips of a file, each filter judging through `ask`.
+def scan(
+    path: Path,
+    request: ScanRequest,
+    max_pixels: int,
+    ask: Judge | None = None,
+    delivery: Delivery | None = None,
+) -> ScanResult:
+    """All clips of a file that `delivery` has not taken by the end, each filter judging through `ask`.
 
     Raises MediaError for what is wrong with the file, InputError for the recipe.
     """
@@ -33,7 +41,7 @@ def scan(path: Path, request: ScanRequest, max_pixels: int, ask: Judge | None = 
         if promised == "image":
             return _scan_image(path, request, max_pixels, ask)
         decode.check_length(path, size)
-        return _VideoScan(path, request, max_pixels, ask).run()
+        return _VideoScan(path, request, max_pixels, ask, delivery or Delivery()).run()
     except (MediaError, InputError):
         raise
     except MemoryError as error:
@@ -44,30 +52,34 @@ def scan(path: Path, request: ScanRequest, max_pixels: int, ask: Judge | None = 
 
 
 def _scan_image(path: Path, request: ScanRequest, max_pixels: int, ask: Judge | None) -> ScanResult:
-    cascade = Cascade(request.filters, request.score_all, ask)
+    cascade = Cascade(request.filters, request.score_all, ask, request.order)
     if (0, 0) in request.skip:
         return ScanResult("image", [], {})
+    known = request.known.get((0, 0))
     began = perf_counter()
     width, height = picture.size_of(path, max_pixels)
     header = SampledClip("image", width, height, None, 1, 0.0, 0.0, {})
-    verdict = cascade.before_decoding(header)
+    verdict = cascade.before_decoding(header) if known is None else None
     clip = picture.PictureClip(picture.read(path, max_pixels))
     decoding = perf_counter() - began
-    verdict = verdict or cascade.judge(clip)
-    small = clip.frames(thumbnail.wanted(clip.width, clip.height))
-    record = _record(clip, verdict, [(0.0, small[0])])
+    verdict = verdict or cascade.judge(clip, known or NOTHING)
+    small = [] if known else [(0.0, clip.frames(thumbnail.wanted(clip.width, clip.height))[0])]
+    record = _record(clip, verdict, small)
     return ScanResult("image", [record], {"decode": decoding, **cascade.seconds})
 
 
 class _VideoScan:
     """The state of one pass: detector, samples and the clips found so far."""
 
-    def __init__(self, path: Path, request: ScanRequest, max_pixels: int, ask: Judge | None) -> None:
+    def __init__(
+        self, path: Path, request: ScanRequest, max_pixels: int, ask: Judge | None, delivery: Delivery
+    ) -> None:
         self.path = path
         self.request = request
         self.max_pixels = max_pixels
-        self.cascade = Cascade(request.filters, request.score_all, ask)
-        self.clips: list[ClipRecord] = []
+        self.cascade = Cascade(request.filters, request.score_all, ask, request.order)
+        self.delivery = delivery
+        self.done = sorted(request.skip)
 
     def run(self) -> ScanResult:
         """Decode once, judging each clip as soon as its scene closes."""
@@ -78,14 +90,15 @@ class _VideoScan:
             time, frame = next(passing)
             self._prepare(frame)
             header = self._clip(0.0, self.info.duration_s or 0.0, self.info.num_frames or 1, {})
-            verdict = self.cascade.before_decoding(header)
+            again = self.request.known or self.request.skip  # then the header has not rejected it
+            verdict = None if again else self.cascade.before_decoding(header)
             if verdict:
                 self._keep(header, verdict, [(time, self._small(frame))])
             else:
                 self._decode(time, frame, passing)
         spent = dict(self.cascade.seconds)
         rest = perf_counter() - began - sum(spent.values())
-        return ScanResult("video", self.clips, {"decode": rest, **spent})
+        return ScanResult("video", self.delivery.rest, {"decode": rest, **spent})
 
     def _prepare(self, frame: Any) -> None:
         self.turns = round(frame.rotation / 90) % 4
@@ -94,8 +107,9 @@ class _VideoScan:
         self.shape = stored
         self.small = thumbnail.wanted(*self.size)
         fps = self.info.fps or 25.0
-        trimmed = self.request.split.trim_frames
-        self.sampler = Sampler(self.cascade.needs() | {self.small}, fps, *stored, self.turns, trimmed)
+        known = list(self.request.known.values())
+        needs = self.cascade.needs("video", known) | (set() if known else {self.small})
+        self.sampler = Sampler(needs, fps, *stored, self.turns, self.request.split.trim_frames)
         self.splitter = Splitter(self.request.split, fps)
         self.held: deque[tuple[float, Any]] = deque()  # frames whose scene is not known yet
         self.closings: deque[Closing] = deque()  # spans of which not all frames have been sampled yet
@@ -130,7 +144,7 @@ class _VideoScan:
                 self.begins = max(self.released, closing.end + self.request.split.trim_frames)
         if self.released == self.begins:
             self.sampler.new_scene(time)
-        self.sampler.offer(time, frame, sample=self.released >= self.begins)
+        self.sampler.offer(time, frame, self.released >= self.begins and not self._is_done(time))
         self.released += 1
 
     def _close(self, closing: Closing) -> None:
@@ -148,32 +162,42 @@ class _VideoScan:
             return frame
         return frame.reformat(frame.width // 2, frame.height // 2)
 
+    def _is_done(self, time: float) -> bool:
+        """Whether a frame is of a clip that is left out."""
+        now = round(time * 1000)
+        place = bisect_right(self.done, (now, now)) - 1 if self.done else -1
+        return place >= 0 and self.done[place][0] <= now < self.done[place][1]
+
     def _judge(self, span: Span) -> None:
         start, end = self.splitter.times[span.first], self.splitter.end_time(span)
-        if (round(start * 1000), round(end * 1000)) in self.request.skip:
-            return
         samples = self.sampler.between(start, end)
         clip = self._clip(start, end, span.last - span.first, samples)
-        small = samples[self.small] or self.sampler.near(self.small, start)
+        if span_of(vars(clip)) in self.request.skip:
+            return
         few = any(len(found) < needs.least for needs, found in samples.items())
-        if span.too_short or few:
-            self._keep(clip, Verdict({}, "split", "too_short"), small)
-        else:
-            self._keep(clip, self.cascade.judge(clip), small)
+        known = self.request.known.get(span_of(vars(clip)), NOTHING)
+        short = Verdict({}, "split", "too_short") if span.too_short or few else None
+        self._keep(clip, short or self.cascade.judge(clip, known), self._strip(start, samples))
+
+    def _strip(self, start: float, samples: dict[Frames, Any]) -> thumbnail.Samples:
+        """The small pictures of a clip, at least one; none where they are known."""
+        if self.small not in samples:
+            return []
+        return samples[self.small] or self.sampler.near(self.small, start)
 
     def _clip(self, start: float, end: float, frames: int, samples: dict[Frames, Any]) -> SampledClip:
         kind: Kind = "video"
         return SampledClip(kind, *self.size, self.info.fps, frames, start, end, samples)
 
     def _keep(self, clip: Clip, verdict: Verdict, small: thumbnail.Samples) -> None:
-        self.clips.append(_record(clip, verdict, small))
+        self.delivery.add(_record(clip, verdict, small))
 
     def _small(self, frame: Any) -> Any:
         return self.sampler.picture(frame, self.small)
 
 
 def _record(clip: Clip, verdict: Verdict, small: thumbnail.Samples) -> ClipRecord:
-    pictures = thumbnail.pick(small, clip.start_s, clip.end_s)
+    pictures = thumbnail.pick(small, clip.start_s, clip.end_s) if small else []
     return {
         "kind": clip.kind,
         "start_s": clip.start_s,
@@ -185,7 +209,7 @@ def _record(clip: Clip, verdict: Verdict, small: thumbnail.Samples) -> ClipRecor
         "scores": verdict.scores,
         "filter": verdict.filter,
         "reason": verdict.reason,
-        "thumbnail": thumbnail.strip(pictures),
-        "fingerprint": thumbnail.fingerprint(pictures),
-        "signals": measure(pictures),
+        "thumbnail": thumbnail.strip(pictures) if small else b"",
+        "fingerprint": thumbnail.fingerprint(pictures) if small else b"",
+        "signals": measure(pictures) if small else {},
     }

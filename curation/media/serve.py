@@ -77,12 +77,18 @@ def _answer(message: dict[str, Any], max_pixels: int, channel: socket.socket) ->
 def _do(message: dict[str, Any], max_pixels: int, channel: socket.socket) -> tuple[dict[str, Any], bytes]:
     path = Path(message["path"])
     if message["do"] == "scan":
+        from curation.media import wire
         from curation.media.apart import HandedOver
-        from curation.media.records import ScanRequest
+        from curation.media.delivery import Delivery
+        from curation.media.records import ClipRecord, ScanRequest, ScanResult
         from curation.media.scan import scan
 
+        def hand_over(clips: list[ClipRecord]) -> None:
+            wire.send(channel, {"part": True}, ScanResult("video", clips, {}).to_json().encode())
+
         request = ScanRequest.from_json(message["request"])
-        return {}, scan(path, request, max_pixels, HandedOver(channel)).to_json().encode()
+        delivery = Delivery(hand_over, message["every_seconds"])
+        return {}, scan(path, request, max_pixels, HandedOver(channel), delivery).to_json().encode()
     if message["do"] == "windows":
         from curation.media.windows import Windows, take
 

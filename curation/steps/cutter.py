@@ -80,7 +80,7 @@ class Cutter:
             return [{"sample_id": one, "reason": "changed", "detail": detail} for one in take.sample_ids]
         (table,) = self._staging.read(JUDGED, [take.sha256])
         wanted = set(take.sample_ids)
-        clips = [clip for clip in map(_record, table.to_pylist()) if clip["sample_id"] in wanted]
+        clips = [clip for clip in map(record, table.to_pylist()) if clip["sample_id"] in wanted]
         texts = self._captioner.caption(clips) if self._captioner else {}
         failures = []
         for clip in clips:
@@ -95,18 +95,18 @@ class Cutter:
         media, media_format, copied = self._worker.cut(file.path, *span)
         if self._config.asks_a_model:  # before the bytes: who finds those finds the frames, too
             stage_frames(self._staging, self._worker, self._config, clip, media)
-        row = {
-            "sample_id": clip["sample_id"],
-            "media": media,
-            "media_format": media_format,
-            "cut_copied": float(copied),
-            "caption": text,
-            "captioner": self._captioner.name if self._captioner and text is not None else None,
-        }
-        self._staging.write(CUT, clip["sample_id"], pa.Table.from_pylist([row], schema=FINISHED))
+        row = {"media": media, "media_format": media_format, "cut_copied": float(copied), "caption": text}
+        row["captioner"] = self._captioner.name if self._captioner and text is not None else None
+        stage_cut(self._staging, clip["sample_id"], row)
 
 
-def _record(row: dict[str, Any]) -> dict[str, Any]:
+def stage_cut(staging: Staging, sample_id: str, finished: dict[str, Any]) -> None:
+    """Stage a clip's bytes and the caption that needs no model."""
+    row = {"sample_id": sample_id, **finished}
+    staging.write(CUT, sample_id, pa.Table.from_pylist([row], schema=FINISHED))
+
+
+def record(row: dict[str, Any]) -> dict[str, Any]:
     """A staged row as the clip record that it came from."""
     return row | {
         "kind": KINDS.get(row["task"]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypedDict
 
@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from curation.errors import MediaError
 from curation.media.child import MediaWorker
-from curation.media.records import ScanRequest
+from curation.media.records import ScanRequest, ScanResult, Span, span_of
 from curation.sources import REPEATED, Item
 from curation.steps.fetch import Fetched, fetched
-from curation.steps.restage import DECIDED
+from curation.steps.restage import DECIDED, MEASURED
 from curation.store import rows
 from curation.store.staging import Staging
 
@@ -24,6 +24,7 @@ PROBLEMS = {
     "no_file": "what is no regular file is not read",
 }
 JUDGED = "judged"  # the stage's name
+PART = "part"  # the stage with clips of files that are not judged to their end
 KNOWN = "known"  # the stage with the hashes of files that need no decoding
 STEPS = {"missing": "sources", "filter_failed": "filters"}  # slug -> the step that failed; others: decode
 
@@ -52,6 +53,7 @@ class Judge:
         self._staging = staging
         self._request = ScanRequest.from_json(request)
         self._published = _hashes(staging, known) if known else frozenset()
+        self._beside = {stage: _by_file(staging, stage) for stage in (DECIDED, MEASURED, PART)}
         self._worker = MediaWorker()
 
     def __call__(self, item: Item) -> Outcome:
@@ -73,26 +75,57 @@ class Judge:
         state = "staged" if self._staging.has(JUDGED, file.sha256) else "judged"
         if state == "judged":
             self._staging.write(JUDGED, file.sha256, self._scan(uri, file))
+            self._forget(file.sha256)
         columns = ["verdict", "filter", "reason", "detail"]
         (table,) = self._staging.read(JUDGED, [file.sha256], columns)
         return _outcome(uri, file.sha256, state, table.to_pylist())
 
     def _scan(self, uri: str, file: Fetched) -> pa.Table:
-        """All clips of a file; those that are decided already are only put beside the others."""
-        decided = self._staging.has(DECIDED, file.sha256)
-        there = self._staging.read(DECIDED, [file.sha256]) if decided else []
-        request = replace(self._request, skip=frozenset(span for table in there for span in _spans(table)))
+        """All clips of a file.
+
+        Those that are decided, or were judged before a kill, are not judged again; of those with scores that
+        still hold only the others are measured.
+        """
+        done = self._rows(DECIDED, file.sha256) + self._rows(PART, file.sha256)
+        measured = {span_of(row): row for row in self._rows(MEASURED, file.sha256)}
+        skip = frozenset(map(span_of, done))
+        known = {span: dict(row["scores"] or []) for span, row in measured.items() if span not in skip}
         try:
-            found = self._worker.scan(file.path, request)
-            return (
-                pa.concat_tables([*there, rows.judged(file.sha256, found)])
-                if found.clips or not there
-                else there[0]
+            found = self._worker.scan(
+                file.path, replace(self._request, skip=skip, known=known), self._keep(file, measured)
             )
+            if known and {span_of(clip) for clip in found.clips} != set(known):  # no longer split that way
+                self._forget(file.sha256)
+                done, found = [], self._worker.scan(file.path, self._request)
         except MediaError as error:
             step = STEPS.get(error.slug, "decode")
             message = error.message.replace(str(file.path), uri)  # of a copy that is gone by now
             return rows.failed(file.sha256, step, error.slug, message)
+        new = rows.judged(file.sha256, found, measured).to_pylist() if found.clips or not done else []
+        unique = {row["sample_id"]: row for row in [*done, *new]}  # a part may have been staged twice
+        return rows.table(sorted(unique.values(), key=lambda row: row["start_s"] or 0.0))
+
+    def _forget(self, sha256: str) -> None:
+        self._staging.remove(PART, self._beside[PART].pop(sha256, []))
+
+    def _rows(self, stage: str, sha256: str) -> list[dict[str, Any]]:
+        tables = self._staging.read(stage, self._beside[stage].get(sha256, ()))
+        return [row for table in tables for row in table.to_pylist()]
+
+    def _keep(
+        self, file: Fetched, measured: Mapping[Span, Mapping[str, Any]]
+    ) -> Callable[[ScanResult], None]:
+        """Stages what a long scan has judged so far."""
+        names = self._beside[PART].setdefault(file.sha256, [])
+
+        def keep(part: ScanResult) -> None:
+            clips = [clip for clip in part.clips if clip["thumbnail"] or span_of(clip) in measured]
+            if clips:
+                names.append(f"{file.sha256}-{len(names):05d}")
+                found = rows.judged(file.sha256, replace(part, clips=clips), measured)
+                self._staging.write(PART, names[-1], found)
+
+        return keep
 
 
 def _failed(uri: str, reason: str, detail: str) -> Outcome:
@@ -122,9 +155,12 @@ def _outcome(uri: str, sha256: str | None, state: str, clips: list[dict[str, Any
     }
 
 
-def _spans(clips: pa.Table) -> Iterator[tuple[int, int]]:
-    starts, ends = clips["start_s"].to_pylist(), clips["end_s"].to_pylist()
-    return ((round(start * 1000), round(end * 1000)) for start, end in zip(starts, ends, strict=True))
+def _by_file(staging: Staging, stage: str) -> dict[str, list[str]]:
+    """Names of a stage's tables by the hash of their file, with which they begin."""
+    found: dict[str, list[str]] = {}
+    for name in sorted(staging.names(stage)):
+        found.setdefault(name.partition("-")[0], []).append(name)
+    return found
 
 
 def _hashes(staging: Staging, known: str) -> frozenset[str]:

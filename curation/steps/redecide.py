@@ -28,6 +28,12 @@ class Decided:
 
     whole: dict[str, list[Row]] = field(default_factory=dict)  # files with no other clips
     partly: dict[str, list[Row]] = field(default_factory=dict)  # files whose other clips need a scan
+    measured: dict[str, list[Row]] = field(default_factory=dict)  # those other clips, if their split holds
+
+    def carried(self) -> set[str]:
+        """Ids of clips that are measured anew and have media that is as it would be cut now."""
+        rows = (row for clips in self.measured.values() for row in clips)
+        return {row["sample_id"] for row in rows if row["carried"]}
 
 
 def redecide(
@@ -49,6 +55,10 @@ def redecide(
         left = [clip for clip in decided if clip is not None]
         if left:
             (found.whole if len(left) == len(clips) else found.partly)[sha256] = left
+        lacking = [clip for clip, verdict in zip(clips, decided, strict=True) if verdict is None]
+        known = [judge.known(clip, measured.get(clip["recipe_sha256"]) or {}) for clip in lacking]
+        if lacking and all(known):
+            found.measured[sha256] = [clip for clip in known if clip]
     return found
 
 
@@ -64,13 +74,12 @@ class _Judge:
         """The clip as judged now, before duplicates are looked for; None if its file has to be scanned."""
         if measured.get("split") != self._now["split"]:
             return None
-        same = {name for name, how in self._now["filters"].items() if measured["filters"].get(name) == how}
+        same = self._same(measured)
         if row["start_s"] is None:
             return self._failed(row, len(same) == len(self._now["filters"]))
         if row["verdict"] == "rejected" and row["filter"] == "split":
             return _clip(row, {}, "split", row["reason"])
-        scores = {name: value for name, value in dict(row["scores"] or {}).items() if value is not None}
-        kind: Kind = "image" if "image" in row["task"] else "video"
+        scores, kind = _scores(row), _kind(row)
         verdict = self._cascade.recall(kind, scores, same)
         if verdict is None or self._whole_file(row, kind, verdict.filter, verdict.scores):
             return None
@@ -81,11 +90,27 @@ class _Judge:
         more = {"standing": steady and row["verdict"] == "kept", "again": again}
         return {**_clip(row, verdict.scores, verdict.filter, verdict.reason), **more}
 
+    def known(self, row: Row, measured: Mapping[str, Any]) -> Row | None:
+        """The clip with those of its scores that hold; None if it may not be a clip any more."""
+        if any(measured.get(part) != self._now.get(part) for part in ("split", "finish")):
+            return None
+        if row["start_s"] is None or self._whole_file(row, _kind(row), None, _scores(row)):
+            return None
+        scores = self._cascade.known(_scores(row), self._same(measured))
+        carried = row["verdict"] == "kept" and measured.get("caption") == self._now["caption"]
+        # Kept as far as is known, which is what its signals are needed for.
+        return {**_clip(row, scores, None, None), "before": None, "carried": carried}
+
+    def _same(self, measured: Mapping[str, Any]) -> set[str]:
+        """Filters that measure as they did."""
+        before = measured["filters"]
+        return {name for name, how in self._now["filters"].items() if before.get(name) == how}
+
     def _failed(self, row: Row, same: bool) -> Row | None:
         """A file that did not decode does not now; one that a filter failed on may, if filters changed."""
         return {**row, "before": row} if row["filter"] != "filters" or same else None
 
-    def _whole_file(self, row: Row, kind: str, by: str | None, scores: Mapping[str, float]) -> bool:
+    def _whole_file(self, row: Row, kind: Kind, by: str | None, scores: Mapping[str, float]) -> bool:
         """Whether a row stands for a video that was rejected by its header, and now is not."""
         if kind == "image" or row["verdict"] != "rejected" or self._per_file.get(by or "", False):
             return False
@@ -101,3 +126,11 @@ class _Judge:
 def _clip(row: Row, scores: Mapping[str, float], by: str | None, reason: str | None) -> Row:
     verdict = {"verdict": "rejected" if by else "kept", "filter": by, "reason": reason, "detail": None}
     return {**row, **verdict, "scores": list(scores.items()), "before": row}
+
+
+def _kind(row: Row) -> Kind:
+    return "image" if "image" in row["task"] else "video"
+
+
+def _scores(row: Row) -> dict[str, float]:
+    return {name: value for name, value in dict(row["scores"] or {}).items() if value is not None}

@@ -14,6 +14,7 @@ from curation.store.staging import Staging
 
 Row = dict[str, Any]
 DECIDED = "decided"  # the stage with the decided clips of files that have others, too
+MEASURED = "measured"  # the stage with the clips of files of which some scores hold, and some are missing
 FILES_AT_ONCE = 200  # whose thumbnails are in memory
 _BESIDE = ("sample_id", "fps", "num_frames", "thumbnail")  # published, and not read for planning
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from curation.media.records import ClipRecord, ScanResult
+from curation.media.records import ClipRecord, ScanResult, Span, span_of
 
 TASKS = {"image": "text_to_image", "video": "text_to_video"}
 DEDUP = "dedup"
@@ -51,16 +51,29 @@ def span(start_s: float, end_s: float) -> str:
     return f"{round(start_s * 1000)}-{round(end_s * 1000)}"
 
 
-def judged(sha256: str, result: ScanResult) -> pa.Table:
-    """The judged clips of one file; a file without any clip is an error, or it would vanish."""
+def judged(
+    sha256: str, result: ScanResult, measured: Mapping[Span, Mapping[str, Any]] | None = None
+) -> pa.Table:
+    """The judged clips of one file; a file without any clip is an error, or it would vanish.
+
+    Clips whose record has no thumbnail have what goes with it in `measured`, by their span.
+    """
     if not result.clips:
         return failed(sha256, "decode", "empty", "no clip in the file")
-    return _table(_clip(sha256, clip) for clip in result.clips)
+    before = measured or {}
+    return table(_clip(sha256, clip) | _seen(clip, before) for clip in result.clips)
+
+
+def _seen(clip: ClipRecord, measured: Mapping[Span, Mapping[str, Any]]) -> dict[str, Any]:
+    if clip["thumbnail"]:
+        return {}
+    row = measured[span_of(clip)]
+    return {name: row[name] for name in ("thumbnail", "fingerprint", "signals")}
 
 
 def failed(sha256: str, step: str, reason: str, detail: str) -> pa.Table:
     """The one row of a file that could not be judged, as a table of judged clips."""
-    return _table([{"source_sha256": sha256, **error(sha256, step, reason, detail)}])
+    return table([{"source_sha256": sha256, **error(sha256, step, reason, detail)}])
 
 
 def error(content: str, step: str, reason: str, detail: str) -> dict[str, Any]:
@@ -128,5 +141,6 @@ def _clip(sha256: str, clip: ClipRecord) -> dict[str, Any]:
     }
 
 
-def _table(rows: Iterable[dict[str, Any]]) -> pa.Table:
+def table(rows: Iterable[dict[str, Any]]) -> pa.Table:
+    """Rows as a table of judged clips."""
     return pa.Table.from_pylist(list(rows), schema=JUDGED)

@@ -32,9 +32,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     counts: Counter[str] = Counter()
     scan, cut = MediaWorker.scan, MediaWorker.cut
 
-    def counted_scan(self: MediaWorker, path: Any, asked: Any) -> Any:
+    def counted_scan(self: MediaWorker, path: Any, *asked: Any) -> Any:
         counts["scan"] += 1
-        found = scan(self, path, asked)
+        found = scan(self, path, *asked)
         counts["clips"] += len(found.clips)
         return found
 
