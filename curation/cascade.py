@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from curation.errors import InputError, MediaError
-from curation.filters import Clip, Filter, Frames, Judgement, Kind
+from curation.filters import WHOLE, Clip, Filter, Frames, Judgement, Kind, Margins
+from curation.media.shape import without
 
 Judge = Callable[[Filter, Clip], Judgement]
 Scores = Mapping[str, float]  # "<filter>_<score>"
@@ -21,15 +22,30 @@ NOTHING: Scores = {}
 
 @dataclass(frozen=True)
 class Verdict:
-    """Scores as `<filter>_<score>`, and the first filter that rejects with its reason, if one does."""
+    """Scores as `<filter>_<score>`, and the first filter that rejects with its reason, if one does.
+
+    All but the filter that found them judged the clip without its margins.
+    """
 
     scores: dict[str, float]
     filter: str | None = None
     reason: str | None = None
+    margins: Margins = WHOLE
+
+
+def margins_of(filters: Iterable[Filter], kind: Kind, scores: Mapping[str, float]) -> Margins:
+    """What is cropped off a clip, from its scores as `<filter>_<score>`."""
+    for rule in filters:
+        if rule.crops and kind in rule.applies_to:
+            return rule.margins({name: scores[f"{rule.name()}_{name}"] for name in rule.scores})
+    return WHOLE
 
 
 class Cascade:
-    """Filters in `order` (names), else of their cost, then of the recipe; adds up each one's seconds."""
+    """Filters in `order` (names), else of their cost, then of the recipe; adds up each one's seconds.
+
+    One that crops comes before all others.
+    """
 
     def __init__(
         self,
@@ -40,9 +56,16 @@ class Cascade:
     ) -> None:
         self._ask: Judge = ask or (lambda rule, clip: rule.judge(clip))
         place = {name: number for number, name in enumerate(order)}
-        self.filters = sorted(filters, key=lambda rule: (place.get(rule.name(), len(place)), rule.cost))
+        self.filters = sorted(
+            filters, key=lambda rule: (not rule.crops, place.get(rule.name(), len(place)), rule.cost)
+        )
         self.score_all = score_all
         self.seconds: dict[str, float] = defaultdict(float)
+
+    @property
+    def hides_faces(self) -> bool:
+        """Whether what is shown of clips must not show faces."""
+        return any(rule.hides_faces for rule in self.filters)
 
     def needs(self, kind: Kind, known: Sequence[Scores] = ()) -> set[Frames]:
         """Frames that filters ask for: all of them, or those that clips with `known` scores still need."""
@@ -61,9 +84,10 @@ class Cascade:
 
     def before_decoding(self, header: Clip) -> Verdict | None:
         """The verdict of filters that know the answer from the header, if they reject."""
-        if self.score_all:
+        if self.score_all or any(rule.crops for rule in self.filters):
             return None
-        verdict = self._run([rule for rule in self._applying(header.kind) if rule.per_file], header, NOTHING)
+        header_rules = [rule for rule in self._applying(header.kind) if rule.per_file]
+        verdict = self._run(header.kind, header_rules, header, NOTHING)
         return verdict if verdict.filter else None
 
     def judge(self, clip: Clip, known: Scores = NOTHING) -> Verdict:
@@ -71,7 +95,7 @@ class Cascade:
 
         Raises MediaError("filter_failed") if a filter does not give finite scores; an error is never a score.
         """
-        return self._run(self._applying(clip.kind), clip, known)
+        return self._run(clip.kind, self._applying(clip.kind), clip, known)
 
     def recall(self, kind: Kind, stored: Scores, valid: Container[str]) -> Verdict | None:
         """The verdict that `judge` would give, from stored scores; None if it takes one that is not there.
@@ -81,7 +105,7 @@ class Cascade:
         known = self.known(stored, valid)
         if next(self.missing(kind, known), None):
             return None
-        return self._run(self._applying(kind), None, known)
+        return self._run(kind, self._applying(kind), None, known)
 
     def known(self, stored: Scores, valid: Container[str]) -> dict[str, float]:
         """Of stored scores those of filters in `valid` that have all of theirs."""
@@ -91,9 +115,10 @@ class Cascade:
     def _applying(self, kind: Kind) -> list[Filter]:
         return [rule for rule in self.filters if kind in rule.applies_to]
 
-    def _run(self, filters: list[Filter], clip: Clip | None, known: Scores) -> Verdict:
+    def _run(self, kind: Kind, filters: list[Filter], clip: Clip | None, known: Scores) -> Verdict:
         scores = dict(known)
         first: tuple[str, str] | None = None
+        margins = WHOLE
         for rule in filters:
             own = _own(rule, known)
             reason = rule.decide(own) if own is not None else self._judge(rule, clip, scores)
@@ -101,7 +126,11 @@ class Cascade:
                 first = rule.name(), reason
                 if not self.score_all:
                     break
-        return Verdict(scores, *(first or (None, None)))
+            if rule.crops:
+                margins = margins_of([rule], kind, scores)
+                clip = without(clip, margins) if clip else None
+        by, reason = first or (None, None)
+        return Verdict(scores, by, reason, margins)
 
     def _judge(self, rule: Filter, clip: Clip | None, scores: dict[str, float]) -> str | None:
         assert clip is not None

@@ -117,11 +117,14 @@ class CurateRequest(BaseModel):
         return _sha256(parts)
 
     def measured(self) -> dict[str, Any]:
-        """Hashes of what determines clips, duplicates and captions, and of each filter what its scores.
+        """Hashes of what determines clips, duplicates, captions, pictures, and of what each filter measures.
 
         Thresholds are not in it: they decide, they do not measure.
         """
-        parts = {"split": self.split.identity(), "dedup": self.dedup.model_dump()}
+        parts: dict[str, Any] = {"split": self.split.identity(), "dedup": self.dedup.model_dump()}
         parts["caption"] = self.caption.identity()
-        filters = {rule.name(): _sha256(_measuring(rule)) for rule in self.rules()}
+        rules = self.rules()
+        changing = [_measuring(rule) for rule in rules if rule.crops or rule.hides_faces]
+        parts |= {"finish": changing} if changing else {}
+        filters = {rule.name(): _sha256(_measuring(rule)) for rule in rules}
         return {**{name: _sha256(part) for name, part in parts.items()}, "filters": filters}

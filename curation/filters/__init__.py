@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Kind = Literal["image", "video"]
 Side = Literal["min", "max"]
 Margins = tuple[float, float, float, float]  # top, bottom, left, right: shares of the height, of the width
+WHOLE: Margins = (0.0, 0.0, 0.0, 0.0)
 
 
 class Cost(IntEnum):
@@ -110,6 +111,20 @@ class Filter(BaseModel):
     def requires(self) -> tuple[Frames, ...]:
         """Frames needed with these settings; `needs` unless a field changes them."""
         return self.needs
+
+    @property
+    def crops(self) -> bool:
+        """Whether clips lose their `margins` to this filter; all others then see, and judge, what is left."""
+        return False
+
+    @property
+    def hides_faces(self) -> bool:
+        """Whether faces are blurred in all that is published of a clip."""
+        return False
+
+    def margins(self, scores: Mapping[str, float]) -> Margins:
+        """What is cropped off by a filter that `crops`, from its scores."""
+        return WHOLE
 
     def revision(self) -> str | None:
         """Name and revision of the model behind the scores, None if there is none: other weights, other text.

@@ -111,7 +111,7 @@ class MediaWorker:
         """Exactly the `num_frames` frames in [start_s, end_s), finished as asked."""
         message = {"do": "cut", "path": os.fspath(path), "finish": (finish or Finish()).to_json()}
         answer, data = self._ask(message | {"span": [kind, start_s, end_s, num_frames]})
-        return Cut(data, answer["format"], answer["copied"])
+        return Cut(data, answer["format"], answer["copied"], answer["hidden"])
 
     def windows(self, path: str | Path, wanted: Windows) -> tuple[list[Window], str]:
         """Small JPEGs of each window of a clip's own file, and the text that can be read in them."""

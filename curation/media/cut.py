@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from curation.filters import Kind
-from curation.media import copying, decode, encoding, picture, probe, shape
+from curation.media import copying, decode, encoding, hiding, picture, probe, shape
 from curation.media.encoding import Timed
 from curation.media.records import Cut, Finish
 
@@ -39,7 +39,7 @@ def cut(
         data = copying.copied(path, start_s, end_s, num_frames, max_pixels)
         if data is not None:
             return Cut(data, "mp4", copied=True)
-    return Cut(_encoded(path, start_s, num_frames, max_pixels, finish), "mp4", copied=False)
+    return _encoded(path, start_s, num_frames, max_pixels, finish)
 
 
 def _image(path: Path, max_pixels: int, finish: Finish) -> Cut:
@@ -52,9 +52,10 @@ def _image(path: Path, max_pixels: int, finish: Finish) -> Cut:
     from PIL import Image
 
     pixels = shape.inside(picture.read(path, max_pixels)[None], finish.margins)[0]
+    faces = hiding.find(pixels) if finish.hide_faces else []
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return Cut(buffer.getvalue(), "png", copied=False)
+    Image.fromarray(hiding.blurred(pixels, faces)).save(buffer, "PNG")
+    return Cut(buffer.getvalue(), "png", False, float(bool(faces)) if finish.hide_faces else None)
 
 
 def _is_whole(path: Path, start_s: float, num_frames: int, max_pixels: int) -> bool:
@@ -67,9 +68,12 @@ def _is_whole(path: Path, start_s: float, num_frames: int, max_pixels: int) -> b
         return bool(next(decode.frames(container, stream))[1].rotation == 0)
 
 
-def _encoded(path: Path, start_s: float, num_frames: int, max_pixels: int, finish: Finish) -> bytes:
-    frames = _frames(path, start_s, num_frames, max_pixels, finish)
-    return encoding.encode(frames, num_frames)
+def _encoded(path: Path, start_s: float, num_frames: int, max_pixels: int, finish: Finish) -> Cut:
+    frames, hidden = _frames(path, start_s, num_frames, max_pixels, finish), None
+    if finish.hide_faces:  # decoding twice costs less than the detector, and keeps no frames
+        boxes = hiding.look(_frames(path, start_s, num_frames, max_pixels, finish))
+        frames, hidden = hiding.hide(frames, boxes), sum(map(bool, boxes)) / max(1, len(boxes))
+    return Cut(encoding.encode(frames, num_frames), "mp4", False, hidden)
 
 
 def _frames(path: Path, start_s: float, count: int, max_pixels: int, finish: Finish) -> Iterator[Timed]:

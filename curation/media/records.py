@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypedDict
 
-from curation.filters import Filter, Kind, Margins, parse
+from curation.filters import WHOLE, Filter, Kind, Margins, parse
 from curation.split import SplitConfig
 
 Span = tuple[int, int]  # start_ms, end_ms
@@ -84,7 +84,7 @@ def span_of(clip: Mapping[str, Any]) -> Span:
 class Finish:
     """What is done to a clip's pictures before they are published."""
 
-    margins: Margins = (0.0, 0.0, 0.0, 0.0)  # cut off
+    margins: Margins = WHOLE  # cut off
     hide_faces: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -104,6 +104,7 @@ class Cut(NamedTuple):
     data: bytes
     media_format: str
     copied: bool  # the pictures are the source's own, not encoded anew
+    hidden: float | None = None  # share of frames with a blurred face; None: faces stay
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
+from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,7 +14,7 @@ import cv2
 from curation.cascade import NOTHING, Cascade, Judge, Verdict
 from curation.errors import InputError, MediaError
 from curation.filters import Clip, Frames, Kind
-from curation.media import decode, picture, probe, thumbnail
+from curation.media import decode, hiding, picture, probe, shape, thumbnail
 from curation.media.delivery import Delivery
 from curation.media.records import ClipRecord, ScanRequest, ScanResult, span_of
 from curation.media.sampler import SampledClip, Sampler
@@ -64,7 +65,7 @@ def _scan_image(path: Path, request: ScanRequest, max_pixels: int, ask: Judge | 
     decoding = perf_counter() - began
     verdict = verdict or cascade.judge(clip, known or NOTHING)
     small = [] if known else [(0.0, clip.frames(thumbnail.wanted(clip.width, clip.height))[0])]
-    record = _record(clip, verdict, small)
+    record = _record(clip, verdict, small, cascade.hides_faces)
     return ScanResult("image", [record], {"decode": decoding, **cascade.seconds})
 
 
@@ -88,7 +89,7 @@ class _VideoScan:
             self.info = probe.read_video(stream, container)
             passing = decode.frames(container, stream)
             time, frame = next(passing)
-            self._prepare(frame)
+            self._prepare(frame, stream.sample_aspect_ratio)
             header = self._clip(0.0, self.info.duration_s or 0.0, self.info.num_frames or 1, {})
             again = self.request.known or self.request.skip  # then the header has not rejected it
             verdict = None if again else self.cascade.before_decoding(header)
@@ -100,11 +101,11 @@ class _VideoScan:
         rest = perf_counter() - began - sum(spent.values())
         return ScanResult("video", self.delivery.rest, {"decode": rest, **spent})
 
-    def _prepare(self, frame: Any) -> None:
+    def _prepare(self, frame: Any, pixel: Fraction | None) -> None:
         self.turns = round(frame.rotation / 90) % 4
-        stored = frame.width, frame.height
+        self.shape = frame.width, frame.height
+        stored = shape.square(*self.shape, pixel)
         self.size = stored[::-1] if self.turns % 2 else stored
-        self.shape = stored
         self.small = thumbnail.wanted(*self.size)
         fps = self.info.fps or 25.0
         known = list(self.request.known.values())
@@ -190,14 +191,16 @@ class _VideoScan:
         return SampledClip(kind, *self.size, self.info.fps, frames, start, end, samples)
 
     def _keep(self, clip: Clip, verdict: Verdict, small: thumbnail.Samples) -> None:
-        self.delivery.add(_record(clip, verdict, small))
+        self.delivery.add(_record(clip, verdict, small, self.cascade.hides_faces))
 
     def _small(self, frame: Any) -> Any:
         return self.sampler.picture(frame, self.small)
 
 
-def _record(clip: Clip, verdict: Verdict, small: thumbnail.Samples) -> ClipRecord:
-    pictures = thumbnail.pick(small, clip.start_s, clip.end_s) if small else []
+def _record(whole: Clip, verdict: Verdict, small: thumbnail.Samples, hides_faces: bool) -> ClipRecord:
+    clip = shape.without(whole, verdict.margins)
+    left = [(time, shape.inside(shown[None], verdict.margins)[0]) for time, shown in small]
+    pictures = thumbnail.pick(left, clip.start_s, clip.end_s) if small else []
     return {
         "kind": clip.kind,
         "start_s": clip.start_s,
@@ -209,7 +212,7 @@ def _record(clip: Clip, verdict: Verdict, small: thumbnail.Samples) -> ClipRecor
         "scores": verdict.scores,
         "filter": verdict.filter,
         "reason": verdict.reason,
-        "thumbnail": thumbnail.strip(pictures) if small else b"",
+        "thumbnail": thumbnail.strip(hiding.hidden(pictures) if hides_faces else pictures) if small else b"",
         "fingerprint": thumbnail.fingerprint(pictures) if small else b"",
         "signals": measure(pictures) if small else {},
     }

@@ -101,7 +101,7 @@ def _do(message: dict[str, Any], max_pixels: int, channel: socket.socket) -> tup
 
     kind, start_s, end_s, num_frames = message["span"]
     done = cut(path, kind, start_s, end_s, num_frames, max_pixels, Finish.from_json(message["finish"]))
-    return {"format": done.media_format, "copied": done.copied}, done.data
+    return {"format": done.media_format, "copied": done.copied, "hidden": done.hidden}, done.data
 
 
 if __name__ == "__main__":

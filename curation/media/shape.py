@@ -55,6 +55,11 @@ def _kept(side: int, before: float, after: float) -> tuple[int, int]:
     return min(first, side - 2), max(last, min(first, side - 2) + 2)
 
 
+def without(clip: Clip, margins: Margins) -> Clip:
+    """A clip without its margins; the clip itself if it has none."""
+    return CroppedClip(clip, margins) if any(margins) else clip
+
+
 class CroppedClip:
     """A clip without its margins, as filters see it (`curation.filters.Clip`): a view of the same samples."""
 

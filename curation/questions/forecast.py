@@ -95,7 +95,7 @@ def _total(name: str, seen: Sequence[tuple[int, Seen]], items: Sequence[Item]) -
 def _look(request: CurateRequest, items: Sequence[Item], folder: Path) -> list[Seen]:
     staging = Staging(str(folder / "dataset"), request.recipe_sha256())
     scan = ScanRequest(request.split, request.rules(), request.score_all)
-    judge, cutter = Judge(staging, scan.to_json()), Cutter(staging, request.caption)
+    judge, cutter = Judge(staging, scan.to_json()), Cutter(staging, request.caption, request.filters)
     warm = _picture(folder / "warm.png")
     look = _looking(staging, judge, cutter)
     look(warm, True)

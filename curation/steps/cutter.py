@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
 import pyarrow as pa
 
 from curation import caption
 from curation.caption import CaptionConfig
+from curation.cascade import margins_of
 from curation.errors import MediaError
+from curation.filters import parse
 from curation.media.child import MediaWorker
+from curation.media.records import Finish
 from curation.steps.fetch import Fetched, fetched
 from curation.steps.framing import stage_frames
 from curation.steps.judge import JUDGED
@@ -18,6 +22,7 @@ from curation.store.rows import TASKS
 from curation.store.staging import Staging
 
 CUT = "cut"  # the stage's name
+Entries = Sequence[str | Mapping[str, Any]]  # filters, as a recipe names them
 KINDS = {task: kind for kind, task in TASKS.items()}
 FINISHED = pa.schema(
     [
@@ -27,9 +32,11 @@ FINISHED = pa.schema(
         ("caption", pa.string()),
         ("captioner", pa.string()),
         ("cut_copied", pa.float64()),
+        ("cut_hidden", pa.float64()),
     ]
 )
-SCORES = ("cut_copied",)  # of kept clips; 1: the source's own pictures, 0: encoded anew
+# Of kept clips: whether the pictures are the source's own (1) or encoded anew (0); frames with blurred faces.
+SCORES = ("cut_copied", "cut_hidden")
 
 
 class Take(NamedTuple):
@@ -58,10 +65,11 @@ class Finished(TypedDict):
 class Cutter:
     """Captions and cuts the clips of one file after the other; each clip is staged once it is finished."""
 
-    def __init__(self, staging: Staging, config: CaptionConfig) -> None:
+    def __init__(self, staging: Staging, config: CaptionConfig, filters: Entries = ()) -> None:
         self._staging = staging
         self._config = config
         self._captioner = caption.load(config)
+        self._rules = parse(filters)
         self._worker = MediaWorker()
 
     def __call__(self, take: Take) -> Finished:
@@ -90,13 +98,24 @@ class Cutter:
                 failures.append(_failure(clip["sample_id"], error))
         return failures
 
+    def _pictures(self, clip: Mapping[str, Any]) -> Finish:
+        """What this recipe does to a clip's pictures."""
+        margins = margins_of(self._rules, clip["kind"], clip["scores"])
+        return Finish(margins, any(rule.hides_faces for rule in self._rules))
+
     def _stage(self, clip: dict[str, Any], file: Fetched, text: str | None) -> None:
         span = (clip["kind"], clip["start_s"], clip["end_s"], clip["num_frames"])
-        media, media_format, copied = self._worker.cut(file.path, *span)
+        cut = self._worker.cut(file.path, *span, self._pictures(clip))
         if self._config.asks_a_model:  # before the bytes: who finds those finds the frames, too
-            stage_frames(self._staging, self._worker, self._config, clip, media)
-        row = {"media": media, "media_format": media_format, "cut_copied": float(copied), "caption": text}
-        row["captioner"] = self._captioner.name if self._captioner and text is not None else None
+            stage_frames(self._staging, self._worker, self._config, clip, cut.data)
+        row = {
+            "media": cut.data,
+            "media_format": cut.media_format,
+            "cut_copied": float(cut.copied),
+            "cut_hidden": cut.hidden,
+            "caption": text,
+            "captioner": self._captioner.name if self._captioner and text is not None else None,
+        }
         stage_cut(self._staging, clip["sample_id"], row)
 
 

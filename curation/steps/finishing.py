@@ -52,7 +52,7 @@ class _Finishing:
         staged = self._staging.names(CUT)
         left = [row for sample_id, row in self._rows.items() if sample_id not in staged]
         self._count([self._rows[one] for one in self._rows if one in staged], reused=True)
-        make = partial(Cutter, self._staging, self._config)
+        make = partial(Cutter, self._staging, self._config, self._request.filters)
         for finished in engine.each(make, list(_takes(left))):
             done = [self._rows[one] for one in finished["sample_ids"]]
             self._take("cut", finished["failures"])

@@ -72,7 +72,7 @@ class _Judge:
 
     def __call__(self, row: Row, measured: Mapping[str, Any]) -> Row | None:
         """The clip as judged now, before duplicates are looked for; None if its file has to be scanned."""
-        if measured.get("split") != self._now["split"]:
+        if any(measured.get(part) != self._now.get(part) for part in ("split", "finish")):
             return None
         same = self._same(measured)
         if row["start_s"] is None:

@@ -67,13 +67,14 @@ def test_it_scans_and_cuts(worker: MediaWorker, videos: Path, images: Path) -> N
     """One child judges and cuts videos and images, one after the other."""
     clip = worker.scan(videos / "bikes.mp4", ScanRequest()).clips[1]
     span = (clip["start_s"], clip["end_s"], clip["num_frames"])
-    data, form, _ = worker.cut(videos / "bikes.mp4", "video", *span)
+    data, form, *_ = worker.cut(videos / "bikes.mp4", "video", *span)
     assert (form, data[4:8]) == ("mp4", b"ftyp")
     assert worker.scan(images / "coffee.png", ScanRequest()).kind == "image"
     assert worker.cut(images / "coffee.png", "image", 0, 0, 1) == (
         (images / "coffee.png").read_bytes(),
         "png",
         True,
+        None,
     )
 
 
