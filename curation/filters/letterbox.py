@@ -9,11 +9,12 @@ well under the smallest bars in use (2.0:1 in 16:9, 11 percent).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from curation.filters import Clip, Cost, Filter, Frames
+from curation.filters import Clip, Cost, Filter, Frames, Margins
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,13 +44,32 @@ class Letterbox(Filter):
 
     max_area: float | None = Field(default=0.05, ge=0, le=1, description="share of the frame under bars")
 
+    crop: bool = Field(
+        default=False,
+        description="keep such clips, without their bars: all other filters then judge what is left, "
+        "and no bar counts as `area`",
+    )
+
+    @property
+    def crops(self) -> bool:
+        """As asked."""
+        return self.crop
+
+    def margins(self, scores: Mapping[str, float]) -> Margins:
+        """The bars."""
+        return scores["top"], scores["bottom"], scores["left"], scores["right"]
+
     def measure(self, clip: Clip) -> dict[str, float]:
-        """Bars as shares of the height (top, bottom) and width (left, right); times it, whole pixels."""
+        """Bars as shares of the height (top, bottom) and width (left, right); times it, whole pixels.
+
+        `area` is the share of the frame under bars that stay.
+        """
         frames = clip.frames(self.needs[0])
         top, bottom, left, right = bars(frames)
         height, width = frames.shape[1:]
         t, b, x, y = top / height, bottom / height, left / width, right / width
-        return {"top": t, "bottom": b, "left": x, "right": y, "area": 1 - (1 - t - b) * (1 - x - y)}
+        area = 0.0 if self.crop else 1 - (1 - t - b) * (1 - x - y)
+        return {"top": t, "bottom": b, "left": x, "right": y, "area": area}
 
 
 def bars(frames: Pictures) -> tuple[int, int, int, int]:
