@@ -13,6 +13,8 @@ from training.atomic import write_json
 from training.errors import InputError
 from training.stages import PHASES, STAGES, StageName
 
+TIMED = frozenset({"seconds", "data_wait", "mfu", "tokens_per_second", "memory_gib", "device"})
+"""What a line of the log says of the machine: all else is the same whenever the same run is trained."""
 PHASE_ORDER = {phase.name: number for number, phase in enumerate(PHASES)}
 
 

@@ -16,7 +16,7 @@ from training.encoding.values import View
 from training.errors import InputError, TrainingError
 from training.loop import train
 from training.phase import PhaseLoop
-from training.run import Run, entries
+from training.run import TIMED, Run, entries
 from training.team import Team
 
 STEPS = 3
@@ -39,8 +39,7 @@ def weights(model: Path) -> dict[str, bytes]:
 
 def steps_of(run: Run) -> list[dict[str, Any]]:
     """The log without what depends on the clock."""
-    timed = {"seconds", "data_wait"}
-    return [{k: v for k, v in entry.items() if k not in timed} for entry in entries(run.metrics)]
+    return [{k: v for k, v in entry.items() if k not in TIMED} for entry in entries(run.metrics)]
 
 
 @pytest.fixture(scope="module")

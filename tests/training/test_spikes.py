@@ -12,7 +12,7 @@ from training.encoding.encoders import Encoders
 from training.encoding.values import View
 from training.loop import train
 from training.phase import PhaseLoop
-from training.run import entries
+from training.run import TIMED, entries
 from training.samples import read_samples
 from training.schedule import plan_phase
 from training.spikes import SpikeWatch
@@ -89,7 +89,7 @@ def test_a_bad_sample_is_named_and_its_step_not_taken(
         train(request, team)
         models.append({f.parent.name: f.read_bytes() for f in (tmp_path / name / "model").glob("*/*.safet*")})
         log = entries(tmp_path / name / "metrics.jsonl")
-        logs.append([{k: v for k, v in e.items() if k not in {"seconds", "data_wait"}} for e in log])
+        logs.append([{k: v for k, v in e.items() if k not in TIMED} for e in log])
     assert models[0] == models[1]
     assert logs[0] == logs[1]
     (skipped,) = [entry for entry in logs[0] if entry["kind"] == "skipped"]

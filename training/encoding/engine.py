@@ -56,7 +56,7 @@ def each(make: Callable[[], Work], pieces: Sequence[str], cluster: ClusterSectio
         compute=ray.data.ActorPoolStrategy(
             min_size=1, max_size=workers, initial_size=workers, max_tasks_in_flight_per_actor=2
         ),
-        max_restarts=ATTEMPTS - 1,
+        max_restarts=ATTEMPTS - 1,  # no named parameter yet; without them Ray tries for ever
         max_task_retries=ATTEMPTS - 1,
     )
     for row in results.iter_rows():

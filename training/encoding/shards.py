@@ -87,7 +87,7 @@ def packed(tensor: Tensor, dtype: str) -> dict[str, Any]:
 def unpacked(data: Any, shape: Sequence[int], dtype: str) -> Tensor:
     """Return the float32 tensor that `packed` wrote; `data` is a buffer."""
     kept = torch.from_numpy(np.frombuffer(data, np.uint8).copy()).view(TYPES[dtype])
-    tensor = kept.view(*shape).float()
+    tensor = kept.view(tuple(shape)).float()
     return tensor / 127.5 - 1 if dtype == "uint8" else tensor
 
 
