@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,13 @@ class Apart(Filter):
 '''
 
 
+@pytest.fixture(scope="module")
+def worker() -> Iterator[MediaWorker]:
+    """One child for all tests."""
+    with MediaWorker() as started:
+        yield started
+
+
 def rule(tmp_path: Path, **fields: object) -> tuple[Filter, ...]:
     """The filter above, from a file as a user's would be."""
     path = tmp_path / "elsewhere.py"
@@ -50,13 +58,13 @@ def rule(tmp_path: Path, **fields: object) -> tuple[Filter, ...]:
 
 
 @pytest.mark.parametrize("name", ["bikes.mp4", "coffee.png"])
-def test_scores_are_those_of_the_same_frames(tmp_path: Path, videos: Path, images: Path, name: str) -> None:
+def test_scores_are_those_of_the_same_frames(
+    worker: MediaWorker, tmp_path: Path, videos: Path, images: Path, name: str
+) -> None:
     """Measured in this process, from the very frames that the decoding process took; then decided as ever."""
     path = next(folder / name for folder in (videos, images) if (folder / name).exists())
     request = ScanRequest(filters=rule(tmp_path, max_red=0))
-    with MediaWorker() as worker:
-        clips = worker.scan(path, request).clips
-        assert worker.scan(path, request).clips == clips
+    clips = worker.scan(path, request).clips
     here = scan(path, request, 10**8).clips
     assert [clip["scores"] for clip in clips] == [clip["scores"] for clip in here]
     judged = [clip for clip in clips if clip["filter"] != "split"]
@@ -71,13 +79,12 @@ def test_a_model_may_be_larger_than_the_decoders_limit(tmp_path: Path, images: P
         assert worker.scan(images / "coffee.png", request).clips[0]["reason"] is None
 
 
-def test_its_failures_are_the_clips_or_the_recipes(tmp_path: Path, images: Path) -> None:
+def test_its_failures_are_the_clips_or_the_recipes(worker: MediaWorker, tmp_path: Path, images: Path) -> None:
     """An exception is an error of the file, missing weights are one of the recipe; the worker goes on."""
     path = images / "coffee.png"
-    with MediaWorker() as worker:
-        with pytest.raises(MediaError, match="elsewhere: ValueError: odd") as failed:
-            worker.scan(path, ScanRequest(filters=rule(tmp_path, trouble="odd")))
-        assert failed.value.slug == "filter_failed"
-        with pytest.raises(InputError, match="no weights"):
-            worker.scan(path, ScanRequest(filters=rule(tmp_path, trouble="input")))
-        assert worker.scan(path, ScanRequest(filters=rule(tmp_path))).clips
+    with pytest.raises(MediaError, match="elsewhere: ValueError: odd") as failed:
+        worker.scan(path, ScanRequest(filters=rule(tmp_path, trouble="odd")))
+    assert failed.value.slug == "filter_failed"
+    with pytest.raises(InputError, match="no weights"):
+        worker.scan(path, ScanRequest(filters=rule(tmp_path, trouble="input")))
+    assert worker.scan(path, ScanRequest(filters=rule(tmp_path))).clips
