@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -70,7 +71,9 @@ def listed(names: Sequence[str]) -> str:
 def texts(fields: Mapping[str, Any], roles: Mapping[str, str | None]) -> dict[str, str | None]:
     """Caption, licence and source of a record, where it has them. Raises ValueError for what is no text."""
     wanted = ("caption", "licence", "source")
-    return {role: text(role, fields.get(str(roles[role]))) for role in wanted if roles.get(role)}
+    found = {role: text(role, fields.get(str(roles[role]))) for role in wanted if roles.get(role)}
+    shared = {role: sys.intern(said) for role, said in found.items() if said and role != "caption"}
+    return found | shared  # a million records have few licences and sources: each is in memory once
 
 
 def text(role: str, value: Any) -> str | None:
