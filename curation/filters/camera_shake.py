@@ -3,7 +3,9 @@
 Sources: global motion from projections onto rows and columns (Ratakonda, ISCAS 1998, as cameras stabilise
 with); shake as what is left of the camera's path when its smooth part is taken off, as in stabilisation
 (Grundmann, Kwatra and Essa, CVPR 2011). The path is the median over tiles of the frame, so a subject that
-moves before a still camera is no shake, nor is a steady pan.
+moves before a still camera is no shake; and only a path that turns back counts, so no pan is. The default
+stands between 48 real and animated clips (0.29 and less; one walked with a phone, 0.77) and the same shaken
+by 0.6 percent of the diagonal (median 0.95) or by 6 px of 640 at random (0.77).
 """
 
 from __future__ import annotations
@@ -20,11 +22,13 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-TILES_DOWN, TILES_ACROSS = 2, 3
-FARTHEST = 0.25  # of a tile's side, by which the picture may move between two samples
+TILES_DOWN, TILES_ACROSS = 3, 5
+FARTHEST = 0.3  # of a tile's side, by which the picture may move between two samples
 CLEAR = 0.6  # correlation from which a tile's shift is believed
 TEXTURE = 0.15  # mean square step of a projection, levels, under which a tile shows no shift
-WINDOW = 7  # samples of the path that a parabola is laid through: three quarters of a second
+SMALLEST = 12  # pixels of a tile's side
+# Savitzky and Golay (1964): the middle of the parabola through seven samples, three quarters of a second
+PARABOLA = tuple(weight / 21 for weight in (-2, 3, 6, 7, 6, 3, -2))
 
 
 class CameraShake(Filter):
@@ -37,21 +41,38 @@ class CameraShake(Filter):
     thresholds: ClassVar = {"max_shake": ("shake", "max")}
     reasons: ClassVar = {"max_shake": "shaky"}
 
-    max_shake: float | None = Field(default=0.5, ge=0, description="percent of the frame's diagonal, RMS")
+    max_shake: float | None = Field(default=0.3, ge=0, description="percent of the frame's diagonal, RMS")
 
     def measure(self, clip: Clip) -> dict[str, float]:
-        """Root mean square distance of the camera from its smoothed path, in percent of the diagonal."""
+        """RMS distance of the camera from its smoothed path, percent of the diagonal, where it turns back.
+
+        0 for a clip of under 8 samples (0.8 s), or one too small to tell.
+        """
         import numpy as np
-        from scipy.signal import savgol_filter
 
         frames = clip.frames(self.needs[0])
         height, width = frames.shape[1:]
-        if len(frames) <= WINDOW or min(height // TILES_DOWN, width // TILES_ACROSS) < 16:
+        if len(frames) <= len(PARABOLA) or min(height // TILES_DOWN, width // TILES_ACROSS) < SMALLEST:
             return {"shake": 0.0}
         steps = np.stack([_camera(profiles) for profiles in _projections(frames)], axis=1)
-        path = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
-        trembling = path - savgol_filter(path, WINDOW, 2, axis=0)
-        return {"shake": float(np.sqrt((trembling**2).sum(axis=1).mean()) / np.hypot(height, width) * 100)}
+        return {"shake": _trembling(steps) * _turning(steps) / float(np.hypot(height, width)) * 100}
+
+
+def _trembling(steps: NDArray[np.float64]) -> float:
+    """Root mean square distance, in pixels, of a path from its own smoothing; [T,2] steps of it."""
+    import numpy as np
+
+    path = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
+    around = np.lib.stride_tricks.sliding_window_view(path, len(PARABOLA), axis=0)
+    away = around[..., len(PARABOLA) // 2] - around @ np.array(PARABOLA)
+    return float(np.sqrt((away**2).sum(axis=1).mean()))
+
+
+def _turning(steps: NDArray[np.float64]) -> float:
+    """Twice the share of steps that go back: 0 for a pan however it accelerates, 1 for a random walk."""
+    import numpy as np
+
+    return 2 * float((np.vecdot(steps[1:], steps[:-1]) < 0).mean())
 
 
 def _projections(frames: NDArray[np.uint8]) -> tuple[Floats, Floats]:

@@ -100,7 +100,7 @@ def _bar(frames: Pictures) -> tuple[int, int]:
     if _differ(outer, colour).mean() > OUTER_SHARE:
         return 0, colour
     shown, near = _shares(frames, colour)
-    reach = max(2, len(shown) // 100)
+    reach = max(2, len(shown) // 200)
     edge = _edge(shown, near, reach)
     return (_refined(frames, colour, edge, reach) if edge else 0), colour
 

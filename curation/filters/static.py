@@ -2,8 +2,10 @@
 
 Sources: Open-Sora-Plan 1.3 drops clips by the LPIPS of neighbouring frames, under 0.001 as static and over
 0.3 as jitter; flashes are counted as WCAG 2.2 (success criterion 2.3.1) and ITU-R BT.1702 do, as pairs of
-opposing changes of a tenth of full luminance. Here all is arithmetic on small grey frames. Mean flow, which
-`motion` bounds, is high for a slide show that pans once and for a strobe; this filter finds both.
+opposing changes of a tenth of full luminance. Here all is arithmetic on small grey frames, nine a second:
+what repeats every third frame of 25 can hide between them. Mean flow, which `motion` bounds, is high for a
+slide show that cuts and for a strobe. Of 196 animated and real clips that are not titles, one repeats over
+half of its frames, none jumps or flashes as often as the defaults.
 """
 
 from __future__ import annotations
@@ -41,8 +43,8 @@ class Static(Filter):
     }
     reasons: ClassVar = {"max_repeated": "frozen", "max_jumps": "jitter", "max_flashes": "flashing"}
 
-    max_repeated: float | None = Field(default=0.4, ge=0, le=1, description="share of repeated frames")
-    max_jumps: float | None = Field(default=0.5, ge=0, description="frames that do not belong, a second")
+    max_repeated: float | None = Field(default=0.5, ge=0, le=1, description="share of repeated frames")
+    max_jumps: float | None = Field(default=0.6, ge=0, description="frames that do not belong, a second")
     max_flashes: float | None = Field(default=1.0, ge=0, description="flashes a second")
 
     def measure(self, clip: Clip) -> dict[str, float]:
