@@ -33,6 +33,17 @@ class Faces(Filter):
         default=None, ge=0, description="faces in one frame; 0: nobody to be seen"
     )
 
+    blur: bool = Field(
+        default=False,
+        description="blur faces in each frame of the clips that are kept, in what a captioner sees of them, "
+        "and in thumbnails, kept or not",
+    )
+
+    @property
+    def hides_faces(self) -> bool:
+        """As asked."""
+        return self.blur
+
     def revision(self) -> str | None:
         """Hash of the weights. Raises InputError without them."""
         from curation.media.faces import weights

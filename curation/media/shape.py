@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NEARLY = 0.02  # a pixel wider or higher by so little is square: sizes were rounded
 WIDEST_PIXEL = 4.0  # beyond it, or its inverse, the file is taken to be wrong
+SMALLEST = 4  # pixels of a side that can lose some
 ROUNDING = 1e-6  # shares times a side are whole pixels but for this
 
 
@@ -48,11 +49,12 @@ def inside(pictures: Pictures, margins: Margins) -> Pictures:
 
 
 def _kept(side: int, before: float, after: float) -> tuple[int, int]:
-    if before <= 0 and after <= 0:
+    if (before <= 0 and after <= 0) or side < SMALLEST:
         return 0, side
     first = 2 * math.ceil(before * side / 2 - ROUNDING)
     last = 2 * math.floor((1 - after) * side / 2 + ROUNDING)
-    return min(first, side - 2), max(last, min(first, side - 2) + 2)
+    first = min(first, side // 2 * 2 - 2)
+    return first, max(last, first + 2)
 
 
 def without(clip: Clip, margins: Margins) -> Clip:
