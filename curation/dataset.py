@@ -22,7 +22,7 @@ VERDICTS = ("kept", "rejected", "duplicate", "error")
 DEDUP_SCORE = "dedup_hamming"  # always there, so that `scores` is never an empty struct (Parquet has none)
 HEAVY = ("media", "edit_source")  # read only when asked for by name
 # JSON text in the log.
-_NESTED = ("recipe", "measured", "confirms", "input_snapshot", "model_revisions", "funnel")
+_NESTED = ("recipe", "measured", "confirms", "input_snapshot", "model_revisions", "funnel", "cascade")
 _LINEAGE = (*_NESTED, "recipe_sha256", "code_version", "run_id")
 
 

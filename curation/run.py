@@ -23,9 +23,11 @@ from curation.steps.finishing import finish
 from curation.steps.judge import JUDGED, KNOWN, Outcome
 from curation.steps.judging import judge_all
 from curation.steps.losses import StoppedError
+from curation.steps.ordering import settle
 from curation.steps.plan import PUBLISHED, Plan, Planner, Row
 from curation.steps.redecide import Decided, redecide
 from curation.steps.restage import DECIDED, MEASURED, restage
+from curation.store.commits import newest
 from curation.store.lineage import lineage
 from curation.store.publish import Change, ConflictError, check_output, discard, existing, publish
 from curation.store.rows import BULKY
@@ -98,12 +100,16 @@ class _Run:
         self._planner = Planner(published, request.recipe_sha256(), request.fresh)
         known = self._base is not None and not request.fresh
         history = self._base.history() if self._base else []
-        self._decided = redecide(published, history, request) if known else Decided()
+        seen = (row["uri"] for row in published)
+        self._order = settle(request, items, staging, newest(history).get("cascade"), seen, engine.each)
+        names = self._order.names
+        self._decided = redecide(published, history, request, names) if known else Decided()
 
     def go(self) -> tuple[int, Plan]:
         """Judge, plan, finish and publish; if nothing changes, the version stays what it is."""
         known = self._know()
-        outcomes = judge_all(self._request, self._items, self._staging, known, self._emit)
+        names = self._order.names
+        outcomes = judge_all(self._request, self._items, self._staging, known, names, self._emit)
         plan = self._plan(outcomes)
         _discard_attempts(self._staging)
         if not plan.changes and self._base is not None:
@@ -117,7 +123,7 @@ class _Run:
         shards = self._write(plan, attempt)
         hashes = {outcome["sha256"] or outcome["uri"] for outcome in outcomes.values()}
         told = lineage(self._request, hashes, plan.funnel(len(self._items)))
-        told["confirms"] = sorted(plan.confirmed)
+        told |= {"confirms": sorted(plan.confirmed), "cascade": self._order.as_json()}
         change = Change(attempt, shards, plan.replaced, self._score_names(), told)
         return publish(self._request.out, self._base, change).version, plan
 

@@ -33,6 +33,19 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
     for name, found in told["forecast"].items():
         low, expected, high = (shown(name, found[end]) for end in ("low", "expected", "high"))
         yield f"  {name:<10} {expected:>14}  ({low} to {high})"
+    yield from _order(told["cascade"])
+
+
+def _order(cascade: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the filters as they will judge, with what each takes and rejects."""
+    if cascade["order"]:
+        yield "filters, first those that reject most for their time"
+    for name in cascade["order"]:
+        one = cascade["figures"][name]
+        measured = (
+            f"{one['rejects']:4.0%} of {one['clips']} clips rejected" if one["clips"] else "not measured"
+        )
+        yield f"  {name:<20} {one['seconds'] * 1000:>10.2f} ms a clip  {measured}"
 
 
 def compared(request: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[str]:

@@ -79,7 +79,7 @@ def _before(uri: str, snapshot: Snapshot, against: int | None) -> Snapshot | Non
 def _report(rows: Rows, snapshot: Snapshot, before: Snapshot | None) -> dict[str, Any]:
     made = runs(rows)
     commit = _commit(snapshot, made["rows"])
-    recipe = rules_of(commit.get("recipe") or {}, rows.scores)
+    recipe = rules_of(commit.get("recipe") or {}, rows.scores, commit.get("cascade"))
     counted, both = funnel(rows, recipe), overlap(rows, recipe)
     report: dict[str, Any] = {
         "dataset": snapshot.uri,

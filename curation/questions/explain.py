@@ -33,7 +33,10 @@ def explain(uri: str, wanted: str, version: int | None = None) -> dict[str, Any]
     rows = _rows(dataset, _meant(dataset, wanted))
     history, names = dataset.history(), dataset.score_names
     commits = {row["recipe_sha256"]: judging(history, row["recipe_sha256"]) for row in rows}
-    rules = {recipe: rules_of(commit.get("recipe") or {}, names) for recipe, commit in commits.items()}
+    rules = {
+        recipe: rules_of(commit.get("recipe") or {}, names, commit.get("cascade"))
+        for recipe, commit in commits.items()
+    }
     clips = [_clip(row, rules[row["recipe_sha256"]], commits[row["recipe_sha256"]]) for row in rows]
     return {"dataset": uri, "version": dataset.version, "query": wanted, "clips": clips}
 

@@ -20,6 +20,9 @@ from curation.media.records import ScanRequest
 from curation.sources import Item, list_items
 from curation.steps.cutter import CUT, Cutter, Take
 from curation.steps.judge import JUDGED, Judge
+from curation.steps.ordering import foresee
+from curation.store.commits import newest
+from curation.store.publish import existing
 from curation.store.staging import Staging
 
 SEED = 0
@@ -41,7 +44,8 @@ def forecast(request: CurateRequest, sample: int = 20) -> dict[str, Any]:
     items = list_items(request.sources, request.out, request.limit)
     chosen = items if len(items) <= sample else random.Random(SEED).sample(items, sample)
     with tempfile.TemporaryDirectory(prefix="omnivideo-plan-") as folder:
-        seen = _look(request, chosen, Path(folder))
+        order = foresee(request, chosen, _published(request))
+        seen = _look(request, order.names, chosen, Path(folder))
     cores = os.cpu_count() or 1
     found = estimate([(item.size, one) for item, one in zip(chosen, seen, strict=True)], items)
     found["seconds"] = {end: round(value / cores, 1) for end, value in found["seconds"].items()}
@@ -52,6 +56,7 @@ def forecast(request: CurateRequest, sample: int = 20) -> dict[str, Any]:
         "sample": len(chosen),
         "cores": cores,
         "recipe_sha256": request.recipe_sha256(),
+        "cascade": order.as_json(),
         "forecast": found,
     }
 
@@ -92,9 +97,15 @@ def _total(name: str, seen: Sequence[tuple[int, Seen]], items: Sequence[Item]) -
     return round(share * sum(one[name] for _, one in seen), 3)
 
 
-def _look(request: CurateRequest, items: Sequence[Item], folder: Path) -> list[Seen]:
+def _published(request: CurateRequest) -> Mapping[str, Any] | None:
+    """What the dataset's newest commit has measured of its filters."""
+    base = existing(request.out)
+    return newest(base.history()).get("cascade") if base else None
+
+
+def _look(request: CurateRequest, order: tuple[str, ...], items: Sequence[Item], folder: Path) -> list[Seen]:
     staging = Staging(str(folder / "dataset"), request.recipe_sha256())
-    scan = ScanRequest(request.split, request.rules(), request.score_all)
+    scan = ScanRequest(request.split, request.rules(), request.score_all, order=order)
     judge, cutter = Judge(staging, scan.to_json()), Cutter(staging, request.caption, request.filters)
     warm = _picture(folder / "warm.png")
     look = _looking(staging, judge, cutter)

@@ -62,12 +62,23 @@ def owned(rule: str, scores: Iterable[str], rules: Iterable[str]) -> list[str]:
     ]
 
 
-def rules_of(recipe: Mapping[str, Any], scores: Sequence[str]) -> list[Rule]:
-    """The recipe's filters in the order the cascade ran them, with thresholds on scores that are stored."""
+def rules_of(
+    recipe: Mapping[str, Any], scores: Sequence[str], cascade: Mapping[str, Any] | None = None
+) -> list[Rule]:
+    """The recipe's filters in the order the cascade ran them, with thresholds on scores that are stored.
+
+    `cascade` is what the commit says of that order; commits that say nothing ordered filters by their cost.
+    """
     entries = [split_entry(entry) for entry in recipe.get("filters") or []]
     rules = [_rule(rule, fields, scores) for rule, fields in entries]
-    order = ["PROBE", "FRAMES", "FLOW", "MODEL", None]
-    return sorted(rules, key=lambda rule: order.index(rule.cost) if rule.cost in order else len(order))
+    classes = ["PROBE", "FRAMES", "FLOW", "MODEL", None]
+    names = list((cascade or {}).get("order", ()))
+
+    def place(rule: Rule) -> tuple[int, int]:
+        by_cost = classes.index(rule.cost) if rule.cost in classes else len(classes)
+        return names.index(rule.name) if rule.name in names else len(names), by_cost
+
+    return sorted(rules, key=place)
 
 
 def dedup_bound(recipe: Mapping[str, Any]) -> float:

@@ -69,7 +69,8 @@ def look(uri: str, assignments: Sequence[str], version: int | None = None) -> Ou
         raise InputError(f"no commit of {uri} holds a recipe", "looking ahead", f"omnivideo versions {uri}")
     recipe, changes = retune(commit["recipe"], assignments)
     before = dataset.table(PUBLISHED).to_pylist()
-    judge = _Judge(rules_of(recipe, dataset.score_names), {change.filter for change in changes})
+    rules = rules_of(recipe, dataset.score_names, commit.get("cascade"))
+    judge = _Judge(rules, {change.filter for change in changes})
     decided = [judge(row) for row in before]
     missing = [row["sample_id"] for row, found in zip(before, decided, strict=True) if found is None]
     after = [row | (found or {}) for row, found in zip(before, decided, strict=True)]

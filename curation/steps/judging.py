@@ -18,13 +18,20 @@ GPU_SHARE = 0.125
 
 
 def judge_all(
-    request: CurateRequest, items: Sequence[Item], staging: Staging, known: str | None, emit: Emit
+    request: CurateRequest,
+    items: Sequence[Item],
+    staging: Staging,
+    known: str | None,
+    order: Sequence[str],
+    emit: Emit,
 ) -> dict[str, Outcome]:
     """The outcome of each input, by its uri; `known` names the staged hashes of files that need no decoding.
 
+    Filters judge in `order`.
+
     Raises StoppedError if most of them fail.
     """
-    scan = ScanRequest(split=request.split, filters=request.rules(), score_all=request.score_all)
+    scan = ScanRequest(request.split, request.rules(), request.score_all, order=tuple(order))
     make = partial(Judge, staging, scan.to_json(), known)
     tally = _Tally(items, request.shards.max_error_share, emit)
     largest_first = sorted(items, key=lambda item: -item.size)  # or one long film is left at the end

@@ -10,7 +10,7 @@ its clips stay rows of their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,10 @@ class Decided:
 
 
 def redecide(
-    published: Iterable[Row], history: Iterable[Mapping[str, Any]], request: CurateRequest
+    published: Iterable[Row],
+    history: Iterable[Mapping[str, Any]],
+    request: CurateRequest,
+    order: Sequence[str] = (),
 ) -> Decided:
     """All that this request's thresholds say of published rows, but for those that its own recipe judged."""
     recipe, now = request.recipe_sha256(), request.measured()
@@ -46,7 +49,7 @@ def redecide(
     for row in published:
         if row["source_sha256"] is not None and row["reason"] != rows.EXACT_DUPLICATE:
             files.setdefault(row["source_sha256"], []).append(row)
-    judge = _Judge(request, now)
+    judge = _Judge(request, now, order)
     found = Decided()
     for sha256, clips in files.items():
         if all(clip["recipe_sha256"] == recipe for clip in clips):
@@ -65,9 +68,9 @@ def redecide(
 class _Judge:
     """Decides one published clip."""
 
-    def __init__(self, request: CurateRequest, now: Mapping[str, Any]) -> None:
+    def __init__(self, request: CurateRequest, now: Mapping[str, Any], order: Sequence[str]) -> None:
         self._now = now
-        self._cascade = Cascade(request.rules(), request.score_all)
+        self._cascade = Cascade(request.rules(), request.score_all, order=order)
         self._per_file = {rule.name(): rule.per_file for rule in self._cascade.filters}
 
     def __call__(self, row: Row, measured: Mapping[str, Any]) -> Row | None:

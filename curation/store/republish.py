@@ -88,7 +88,7 @@ def _told(outlook: Outlook, request: CurateRequest, rows: list[Row]) -> dict[str
         **({"measured": measured} if same else {}),
         "confirms": sorted(recipes),
         "code_version": code_version(),
-        **{name: commit[name] for name in ("input_snapshot", "model_revisions") if name in commit},
+        **{name: commit[name] for name in ("input_snapshot", "model_revisions", "cascade") if name in commit},
     }
 
 
