@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from curation.answering import answer
 from curation.audit.report import build_audit
-from curation.job import answer
 
 
 class AuditRequest(BaseModel):
