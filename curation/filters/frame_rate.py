@@ -1,7 +1,7 @@
 """Rejects clips with too few frames a second to show motion, or more than any use of them.
 
-Sources: the paper's decoder is trained at 16 frames a second (Wan 2.1, arXiv:2503.20314), and Open-Sora 1.2
-and cosmos-curate sample from 24 to 30; under 10, motion between frames is guesswork. The rate is counted,
+Sources: the paper trains on 8 frames a second and later on 12 (§4.2); its decoder, Wan 2.1, was trained at 16
+(arXiv:2503.20314). Under 8, motion between frames is guesswork. The rate is counted,
 not read from the header alone: a screen recording of variable rate announces 60 and may show 3. Frames that
 only repeat the one before are the business of `static`.
 """
@@ -24,7 +24,7 @@ class FrameRate(Filter):
     thresholds: ClassVar = {"min_fps": ("fps", "min"), "max_fps": ("fps", "max")}
     reasons: ClassVar = {"min_fps": "too_few_frames", "max_fps": "too_many_frames"}
 
-    min_fps: float | None = Field(default=9.5, ge=0, description="frames a second, counted over the clip")
+    min_fps: float | None = Field(default=7.5, ge=0, description="frames a second, counted over the clip")
     max_fps: float | None = Field(default=130.0, gt=0, description="frames a second, counted over the clip")
 
     def measure(self, clip: Clip) -> dict[str, float]:
