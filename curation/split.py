@@ -24,15 +24,17 @@ class SplitConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    method: Literal["content", "adaptive", "transnetv2", "none"] = Field(
-        default="content",
-        description="PySceneDetect's ContentDetector or AdaptiveDetector, the network TransNetV2 "
-        "(a core does 50 frames a second), or no cut but the longest length",
+    method: Literal["margin", "content", "adaptive", "transnetv2", "none"] = Field(
+        default="margin",
+        description="differences across a cut against those beside it, PySceneDetect's ContentDetector or "
+        "AdaptiveDetector, the network TransNetV2 (a core does 40 frames a second; cross-fades, too), or no "
+        "cut but the longest length",
     )
     threshold: float | None = Field(
         default=None,
         gt=0,
-        description="detector's threshold; None is its authors': content 27, adaptive 3, transnetv2 0.5",
+        description="detector's threshold; None: margin 42 and, as their authors have it, content 27, "
+        "adaptive 3, transnetv2 0.5",
     )
     min_scene_frames: int = Field(
         default=15,
@@ -183,6 +185,10 @@ def _detector(config: SplitConfig) -> Detector | None:
         from curation.media.shots import TransNet
 
         return TransNet(config.threshold or 0.5, length)
+    if config.method == "margin":
+        from curation.media.margin import Margin
+
+        return Margin(config.threshold or 42.0, length)
     from curation.media.scenes import QuickAdaptive, QuickContent
 
     if config.method == "content":

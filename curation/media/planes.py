@@ -19,6 +19,7 @@ FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 BT709 = 1  # AVCOL_SPC_BT709
 UNSPECIFIED = 2
 HD_HEIGHT = 720  # an unmarked frame from this height on is taken as BT.709, as players do
+SCENE_SIDE = 80  # pixels
 STRETCH = np.clip((np.arange(256) - 16) * (255 / 219) + 0.5, 0, 255).astype(np.uint8)
 
 
@@ -72,6 +73,11 @@ def _resized(plane: Bytes, size: tuple[int, int], last_step: int) -> Bytes:
         return plane
     small: Bytes = cv2.resize(plane, size, interpolation=last_step)
     return small
+
+
+def scene_view(frame: Any) -> Bytes:
+    """A BGR picture for scene detection, its longer side at most `SCENE_SIDE` (rounded up to even)."""
+    return scene_image(frame, -(-max(frame.width, frame.height) // SCENE_SIDE))
 
 
 def scene_image(frame: Any, step: int) -> Bytes:

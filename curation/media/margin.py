@@ -1,0 +1,126 @@
+"""Hard cuts as the border between two groups of frames that differ more across it than within themselves.
+
+Source: shot boundaries as a partition of the frames around them, by similarity across and within the parts:
+Yuan et al., "A Formal Study of Shot Boundary Detection" (IEEE TCSVT 17(2), 2007). A difference between
+neighbours alone (PySceneDetect's content score) also rises when the camera shakes or a light flashes. Here
+four frames on either side have a say: the least difference across the border must exceed the largest
+between neighbours on either side. A difference is the sum of three, each 0 to 100 or so: PySceneDetect's
+(hue, saturation, value), that of colour histograms (blind to motion) and that of 16x9 pictures (blind to
+small motion, not to colours that change places).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from curation.media import planes
+
+Bytes = NDArray[np.uint8]
+REACH = (
+    4  # frames on either side; repeats of up to three (12 or 8 drawings a second) are not taken for stills
+)
+BINS = 8  # of each of blue, green and red
+COARSE = (16, 9)  # width, height
+LEAST_STEP = 4.0  # of PySceneDetect's difference, without which there is no cut, in dark grey scenes either
+
+
+class _Look:
+    """A frame, as it is compared; most frames are only asked for their first difference."""
+
+    def __init__(self, picture: Bytes) -> None:
+        self._picture = picture
+        self._hsv: Bytes = cv2.cvtColor(picture, cv2.COLOR_BGR2HSV)
+
+    def step(self, other: _Look) -> float:
+        """PySceneDetect's difference."""
+        return cv2.norm(self._hsv, other._hsv, cv2.NORM_L1) / self._hsv.size
+
+    def apart(self, other: _Look) -> NDArray[np.float64]:
+        """[3] differences."""
+        colours = cv2.norm(self._histogram, other._histogram, cv2.NORM_L1) * 50
+        coarse = cv2.norm(self._coarse, other._coarse, cv2.NORM_L1) / self._coarse.size
+        return np.array((self.step(other), colours, coarse))
+
+    @cached_property
+    def _histogram(self) -> NDArray[np.float32]:
+        """Sums to 1."""
+        counts = cv2.calcHist([self._picture], [0, 1, 2], None, [BINS] * 3, [0, 256] * 3)
+        shares: NDArray[np.float32] = counts.ravel() * (3 / self._picture.size)
+        return shares
+
+    @cached_property
+    def _coarse(self) -> Bytes:
+        small: Bytes = cv2.resize(self._picture, COARSE, interpolation=cv2.INTER_AREA)
+        return small
+
+
+class _Step:
+    """From one frame to the next."""
+
+    def __init__(self, before: _Look, after: _Look) -> None:
+        self._pair = before, after
+        self.size = before.step(after)
+
+    @cached_property
+    def apart(self) -> NDArray[np.float64]:
+        """[3] differences."""
+        before, after = self._pair
+        return before.apart(after)
+
+
+class Margin:
+    """Cuts where the margin (least across less most within) reaches the threshold."""
+
+    lag = REACH - 1
+
+    def __init__(self, threshold: float, min_frames: int) -> None:
+        self._threshold = threshold
+        self._min_frames = min_frames
+        self._looks: deque[_Look] = deque(maxlen=2 * REACH)
+        self._steps: deque[_Step] = deque(maxlen=2 * REACH - 1)  # between them
+        self._seen = 0
+        self._last = 0  # the last cut
+
+    def view(self, frame: Any) -> Bytes:
+        """A small BGR picture."""
+        return planes.scene_view(frame)
+
+    def push(self, index: int, picture: Bytes) -> list[int]:
+        """The cut `lag` frames ago, if there is one."""
+        look = _Look(picture)
+        if self._looks:
+            self._steps.append(_Step(self._looks[-1], look))
+        self._looks.append(look)
+        self._seen += 1
+        return self._decide(REACH)
+
+    def finish(self) -> list[int]:
+        """A cut among the last frames."""
+        return [cut for after in range(REACH - 1, 0, -1) for cut in self._decide(after)]
+
+    def _decide(self, after: int) -> list[int]:
+        """Whether the border before the last `after` frames is a cut."""
+        cut, border = self._seen - after, len(self._looks) - after
+        if border < 1 or self._steps[border - 1].size < LEAST_STEP or cut - self._last < self._min_frames:
+            return []
+        if self._margin(border) < self._threshold:
+            return []
+        self._last = cut
+        return [cut]
+
+    def _margin(self, border: int) -> float:
+        """Least difference across the border less the largest step beside it, summed over the three kinds."""
+        looks, steps = list(self._looks), list(self._steps)
+        beside = [*steps[max(0, border - REACH) : border - 1], *steps[border:]]
+        within = np.max([np.zeros(3), *(step.apart for step in beside)], axis=0)
+        margin = float((steps[border - 1].apart - within).sum())
+        if margin < self._threshold:
+            return margin
+        across = [a.apart(b) for a in looks[max(0, border - REACH) : border] for b in looks[border:]]
+        return float((np.min(across, axis=0) - within).sum())
