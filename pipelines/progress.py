@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 Event = dict[str, Any]
+_MEASURED = {
+    "tokens_per_second": "{:,.0f} tokens/s",
+    "mfu": "MFU {:.1%}",
+    "data_wait": "data wait {:.1%}",
+    "memory_gib": "{:.1f} GiB",
+}
 PLAIN_SECONDS = 5.0  # where nobody watches, a line a stage this often and one at its end
 
 
@@ -72,7 +78,9 @@ def _curation(event: Event) -> str:
 def _training(event: Event) -> str:
     step = f"step {event.get('step', 0):>5,}/{event['steps']:,}"
     loss = event.get("loss")
-    return step if loss is None else f"{step}  loss {loss:8.4f}"
+    words = [step] if loss is None else [step, f"loss {loss:8.4f}"]
+    words += [form.format(event[name]) for name, form in _MEASURED.items() if event.get(name) is not None]
+    return "  ".join(words)
 
 
 def _timing(event: Event) -> str:

@@ -89,6 +89,19 @@ class MixSection(Section):
     )
 
 
+class ClipsSection(Section):
+    """Clips made while training, from the same prompts and noise each time, to look at."""
+
+    prompts: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(), description="what to show; none, no clips"
+    )
+    every: int | None = Field(
+        default=None, ge=1, description="steps between them; left out: at the ends of phases alone"
+    )
+    sampling_steps: int = Field(default=40, ge=1, description="of UniPC; 40 for a video in section 5.1")
+    seed: int = Field(default=0, ge=0, description="of the noise")
+
+
 class StageSection(Section):
     """How long and how one phase trains. The phases differ in their defaults only."""
 
@@ -177,6 +190,9 @@ class StagesSection(Section):
     held_out_samples: int = Field(default=64, ge=1, description="most of them that a phase evaluates")
     evaluate_every: int = Field(
         default=500, ge=1, description="steps between losses on held-out samples; also at a phase's ends"
+    )
+    clips: ClipsSection = Field(
+        default=ClipsSection(), description="made by phases that train the flow, of their first video size"
     )
     ema_decay: float | None = Field(
         default=None, gt=0.0, lt=1.0, description="of the moving average of weights that stages then export"

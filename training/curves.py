@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import Any, cast
 
 FLUSH_SECONDS = 30
-_SCALARS = {"grad_norm": "gradient_norm", "learning_rate": "learning_rate", "memory_gib": "memory_gib"}
+_SCALARS = {
+    "grad_norm": "gradient_norm",
+    "mfu": "mfu",
+    **{name: name for name in ("learning_rate", "memory_gib", "tokens_per_second")},
+}
 _GROUPS = {"tasks": "loss_by_task", "losses": "loss_by_kind", "quartiles": "loss_by_quartile"}
 
 
@@ -38,6 +42,20 @@ class Curves:
         if self._writer is not None:
             for name, value in points(entry):
                 self._writer.add_scalar(f"{entry['phase']}/{name}", value, entry["step"])
+            for clip in entry.get("clips", ()):
+                self._show(f"{entry['phase']}/clips/{clip['prompt']}", clip["file"], entry["step"])
+
+    def _show(self, title: str, file: str, step: int) -> None:
+        """Add a clip as the animated picture that TensorBoard has for videos."""
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        from training.clips import as_gif
+
+        webp = (self._folder.parent / "clips" / file).with_suffix(".webp")
+        if webp.exists():  # whoever needed the room may have removed it
+            image = Summary.Image(colorspace=3, encoded_image_string=as_gif(webp.read_bytes()))
+            summary = Summary(value=[Summary.Value(tag=title, image=image)])
+            self._writer.file_writer.add_summary(summary, step)
 
     def close(self) -> None:
         """See all of it to the disk."""
@@ -58,7 +76,6 @@ def points(entry: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         yield from _present((title, entry.get(name)) for name, title in _SCALARS.items())
         yield "seconds_per_step", entry["seconds"]
         yield "data_wait_share", entry["data_wait"]
-        yield "tokens_per_second", entry["tokens"] / entry["seconds"]
 
 
 def _losses(entry: Mapping[str, Any], source: str) -> Iterator[tuple[str, float | None]]:

@@ -15,6 +15,10 @@ from training.run import tail
 from training.stages import PHASES
 
 POLL_SECONDS = 0.3
+SAID = (
+    *("reason", "sample_ids", "rolled_back_to"),
+    *("grad_norm", "learning_rate", "tokens_per_second", "mfu", "data_wait", "memory_gib"),
+)
 
 
 @contextmanager
@@ -46,11 +50,11 @@ def _follow(log: Path, stop: threading.Event) -> None:
 
 
 def _tell(entry: Mapping[str, Any], seconds: float) -> None:
-    if entry["kind"] == "held_out":
+    if entry["kind"] in {"held_out", "clips"}:
         return
     step, steps = entry["step"], entry["steps"]
     done = entry["kind"] == "probe" and step == steps
-    more = {name: entry[name] for name in ("reason", "sample_ids", "rolled_back_to") if name in entry}
+    more = {name: entry[name] for name in SAID if name in entry}
     if "parameters" in entry:
         phase = next(phase for phase in PHASES if phase.name == entry["phase"])
         print(parts_table(phase, entry["parameters"]), flush=True)

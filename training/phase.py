@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from training import checkpoint as checkpoints
+from training import clips, meter
 from training.cells import CellMaker, Encodings
 from training.checkpoint import Checkpoint
 from training.config import StageSection, TrainRequest
@@ -22,6 +22,7 @@ from training.encoding.on_the_fly import OnTheFly
 from training.engine import Engine
 from training.errors import TrainingError
 from training.evaluation import Evaluation
+from training.flops import Flops
 from training.loader import Loader
 from training.memory import Memory
 from training.parts import count_parameters
@@ -81,6 +82,7 @@ class PhaseLoop:
             self.cells, self.trainee, work.team, self.settings.micro_batch_size, self._seed()
         )
         self.skipped, self.stopping = 0, False
+        self.flops = Flops(model, phase.trainable)
         self.counts = count_parameters(model.parts())
 
     def run(self, found: Checkpoint | None) -> None:
@@ -92,6 +94,7 @@ class PhaseLoop:
                 self._step(step)
                 if self._due(step + 1, self.stages.evaluate_every):
                     self._hold_out(step + 1)  # before the checkpoint: a resumed run need not repeat it
+                self._make_clips(step + 1)
                 if self._due(step + 1, self.stages.checkpoint_every) or self.stopping:
                     self._save(step + 1)
                 if self.stopping:
@@ -148,16 +151,14 @@ class PhaseLoop:
         means = tally.means(self.work.team, len(batch.draws))
         self.stopping = tally.stopping
         outcome = self._update(rate, means["loss"], batch, tally)
-        seconds = time.perf_counter() - started
+        seconds, waited = time.perf_counter() - started, self.encodings.waited - waited
         self.work.log(
             {
                 **self._head("skipped" if "reason" in outcome else "step", step + 1),
                 "sub_stage": sub_stage,
                 **means,
                 "learning_rate": rate,
-                "seconds": seconds,
-                "data_wait": (self.encodings.waited - waited) / seconds,
-                **_memory(self.work.team),
+                **meter.figures(self.work.team, seconds, waited, means["tokens"], means["flops"]),
                 "bucket": batch.bucket._asdict(),
                 **outcome,
             }
@@ -196,7 +197,7 @@ class PhaseLoop:
         for draws in self._micro_batches(batch):
             for cell in self.cells.cells(draws, batch.bucket, key):
                 losses = self.engine.losses(cell)
-                tally.add(cell, draws, losses)
+                tally.add(cell, draws, losses, self.flops.of(cell))
                 yield losses
 
     def _micro_batches(self, batch: Batch) -> Iterator[Sequence[Draw]]:
@@ -229,7 +230,10 @@ class PhaseLoop:
     def _probe(self, step: int) -> None:
         """Log the loss on a fixed batch of each kind, before the phase and after it."""
         means = _losses_alone(self.evaluation.probe(self.plan))
-        first = {"parameters": self.counts, "samples": self.plan.tasks, "too_short": self.plan.left_out}
+        first = {
+            **{"parameters": self.counts, "samples": self.plan.tasks, "too_short": self.plan.left_out},
+            "device": meter.device(self.work.team),
+        }
         self.work.log({**self._head("probe", step), **means, **({} if step else first)})
 
     def _hold_out(self, step: int) -> None:
@@ -239,16 +243,17 @@ class PhaseLoop:
                 means = self.evaluation.held_out(self.plan)
             self.work.log({**self._head("held_out", step), **means})
 
+    def _make_clips(self, step: int) -> None:
+        """Have the model that would be exported show the recipe's prompts, if it is time to."""
+        if clips.wanted(self.stages, self.phase, step, self.plan.steps):
+            folder = self.work.run.clips / f"{self.phase.name}-{step:08d}"
+            with self.engine.averaged():
+                made = clips.make(self.trainee.model, self.stages, self.phase, folder, self.work.team)
+            self.work.log({**self._head("clips", step), "clips": made})
+
     def _head(self, kind: str, step: int) -> dict[str, Any]:
         return {"kind": kind, "phase": self.phase.name, "step": step, "steps": self.plan.steps}
 
 
 def _losses_alone(means: dict[str, Any]) -> dict[str, Any]:
     return {name: means[name] for name in ("loss", "tasks", "losses")}
-
-
-def _memory(team: Team) -> dict[str, float]:
-    """Return the most GPU memory in use so far; of a CPU's there is nothing to say."""
-    if team.device.type != "cuda":
-        return {}
-    return {"memory_gib": torch.cuda.max_memory_allocated(team.device) / 2**30}

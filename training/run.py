@@ -61,6 +61,16 @@ class Run:
         return self.root / "metrics.jsonl"
 
     @property
+    def clips(self) -> Path:
+        """Clips made while training, a folder for each step that made some."""
+        return self.root / "clips"
+
+    @property
+    def page(self) -> Path:
+        """The run to look at, one offline page."""
+        return self.root / "summary.html"
+
+    @property
     def curves(self) -> Path:
         """TensorBoard's folder."""
         return self.root / "tensorboard"

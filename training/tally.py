@@ -16,7 +16,7 @@ from training.trainee import Cell, Loss
 
 QUARTILES = ("0.00-0.25", "0.25-0.50", "0.50-0.75", "0.75-1.00")
 """Ranges of the flow's time t (Eq. 4); losses differ more between them than between models."""
-COLUMNS: tuple[str, ...] = (*get_args(Task), *get_args(Loss), *QUARTILES, "tokens", "stop")
+COLUMNS: tuple[str, ...] = (*get_args(Task), *get_args(Loss), *QUARTILES, "tokens", "flops", "stop")
 
 
 class Tally:
@@ -27,8 +27,8 @@ class Tally:
         self.each: list[tuple[str, float]] = []
         self.stopping = False
 
-    def add(self, cell: Cell, draws: Sequence[Draw], losses: Tensor) -> None:
-        """Count one cell's losses [B]; `draws` are those of its micro-batch."""
+    def add(self, cell: Cell, draws: Sequence[Draw], losses: Tensor, flops: float = 0.0) -> None:
+        """Count one cell's losses [B] and operations; `draws` are those of its micro-batch."""
         times = cell.inputs["time"].tolist() if cell.loss == "flow" else [None] * len(cell.members)
         for i, value, time in zip(cell.members, losses.detach().double().cpu(), times, strict=True):
             names = [draws[i].sample.task, cell.loss, *([] if time is None else [quartile(time)])]
@@ -36,6 +36,7 @@ class Tally:
                 self._count(name, value)
             self.each.append((draws[i].sample.sample_id, float(value)))
         self._count("tokens", torch.tensor(visual_tokens(cell), dtype=torch.float64))
+        self._count("flops", torch.tensor(flops, dtype=torch.float64))
 
     def ask_to_stop(self) -> None:
         """Tell all workers, with the next `means`, that this one was asked to stop."""
@@ -54,7 +55,7 @@ class Tally:
             "tasks": {name: mean for name, mean in means.items() if name in get_args(Task)},
             "losses": {name: mean for name, mean in means.items() if name in get_args(Loss)},
             **({"quartiles": quartiles} if quartiles else {}),
-            "tokens": int(by_name["tokens"][0]) if "tokens" in by_name else 0,
+            **{name: int(by_name[name][0]) if name in by_name else 0 for name in ("tokens", "flops")},
         }
 
     def above(self, limit: float) -> list[str]:

@@ -14,7 +14,7 @@ def step(number: int) -> dict[str, Any]:
     """A logged step."""
     flow = {**LOSSES, "quartiles": {"0.25-0.50": 2.0}, "tokens": 100, "seconds": 0.5, "data_wait": 0.1}
     head = {"kind": "step", "phase": "stage-3", "step": number, "grad_norm": 1.0, "learning_rate": 1e-4}
-    return {**head, **flow, "memory_gib": 3.0}
+    return {**head, **flow, "memory_gib": 3.0, "mfu": 0.4, "tokens_per_second": 200.0}
 
 
 def read(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -46,6 +46,7 @@ def test_a_step_is_a_point_on_each_curve(tmp_path: Path) -> None:
         "gradient_norm": [(1, 1.0)],
         "learning_rate": [(1, 0.0001)],
         "memory_gib": [(1, 3.0)],
+        "mfu": [(1, 0.4)],
         "seconds_per_step": [(1, 0.5)],
         "data_wait_share": [(1, 0.1)],
         "tokens_per_second": [(1, 200.0)],
