@@ -94,11 +94,14 @@ def _camera(profiles: Floats) -> NDArray[np.float64]:
     steps = np.diff(profiles, axis=2)
     shifts, correlation = _shifts(steps)
     clear = (correlation > CLEAR) & (np.vecdot(steps, steps)[:-1] > TEXTURE * steps.shape[2])
-    moved = np.zeros(len(shifts))
-    for index, seen in enumerate(clear):
-        if 2 * seen.sum() >= seen.size:
-            moved[index] = np.median(shifts[index][seen])
-    return moved
+    seen = clear.sum(axis=1)
+    ordered = np.sort(np.where(clear, shifts, np.inf), axis=1)
+    lower, upper = (
+        np.take_along_axis(ordered, twice[:, None] // 2, axis=1)[:, 0]
+        for twice in (np.maximum(seen - 1, 0), seen)
+    )
+    enough = 2 * seen >= clear.shape[1]
+    return np.where(enough, lower + upper, 0.0) / 2
 
 
 def _shifts(steps: Floats) -> tuple[NDArray[np.float64], Floats]:
@@ -107,21 +110,23 @@ def _shifts(steps: Floats) -> tuple[NDArray[np.float64], Floats]:
 
     length = steps.shape[2]
     far = int(length * FARTHEST)
-    before, after = steps[:-1], steps[1:]
-    match = np.stack([_overlap(before, after, shift) for shift in range(-far, far + 1)])
+    energy = np.zeros((*steps.shape[:2], length + 1), np.float32)  # of the first n values
+    np.cumsum(steps**2, axis=2, out=energy[..., 1:])
+    match = np.stack([_overlap(steps, energy, shift) for shift in range(-far, far + 1)])
     best = np.clip(match.argmax(axis=0), 1, 2 * far - 1)
     low, top, high = (np.take_along_axis(match, best[None] + k, axis=0)[0] for k in (-1, 0, 1))
     bend = np.minimum(low - 2 * top + high, -1e-6)  # of the parabola through the three
     return best - far + np.clip((low - high) / (2 * bend), -0.5, 0.5), top
 
 
-def _overlap(before: Floats, after: Floats, shift: int) -> Floats:
-    """Correlation of [T-1, tiles, n] and its follower moved back by `shift`, where both are seen."""
+def _overlap(steps: Floats, energy: Floats, shift: int) -> Floats:
+    """Correlation of each sample with its follower moved back by `shift`, where both are seen."""
     import numpy as np
 
-    length = before.shape[2]
-    a = before[..., max(0, -shift) : length - max(0, shift)]
-    b = after[..., max(0, shift) : length + min(0, shift)]
-    energy = np.vecdot(a, a) * np.vecdot(b, b)
-    match: Floats = np.vecdot(a, b) / np.sqrt(energy + 1e-3)
+    length = steps.shape[2]
+    start, stop = max(0, -shift), length - max(0, shift)
+    a, b = steps[:-1, :, start:stop], steps[1:, :, start + shift : stop + shift]
+    of_a = energy[:-1, :, stop] - energy[:-1, :, start]
+    of_b = energy[1:, :, stop + shift] - energy[1:, :, start + shift]
+    match: Floats = np.vecdot(a, b) / np.sqrt(np.maximum(of_a * of_b, 0) + 1e-3)
     return match

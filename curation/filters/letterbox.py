@@ -96,8 +96,8 @@ def _bar(frames: Pictures) -> tuple[int, int]:
     import numpy as np
 
     outer = frames[:, 1 : 1 + OUTER_LINES]
-    colour = int(np.median(outer))
-    if _differ(outer, colour).mean() > OUTER_SHARE:
+    colour = int(np.median(outer[len(outer) // 2]))
+    if any(_differ(lines, colour).mean() > OUTER_SHARE for lines in outer):  # most pictures end at the first
         return 0, colour
     shown, near = _shares(frames, colour)
     reach = max(2, len(shown) // 200)

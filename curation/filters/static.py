@@ -51,28 +51,37 @@ class Static(Filter):
         """`repeated` from 0 to 1 of the sampled pairs; `jumps` and `flashes` a second."""
         from itertools import pairwise
 
+        import cv2
         import numpy as np
 
         need = self.needs[0]
         frames, times = clip.frames(need), clip.times(need)
         seconds = max(float(times[-1] - times[0]), 1e-3)
+        blocks = np.array([_most_changed(a, b) for a, b in pairwise(frames)])
         steps = np.array([_change(a, b) for a, b in pairwise(frames)])
-        skips = np.array([_change(a, b)[0] for a, b in zip(frames, frames[2:], strict=False)])
+        skips = np.array([_change(a, b) for a, b in zip(frames, frames[2:], strict=False)])
+        luma = [cv2.mean(frame)[0] for frame in frames]
         return {
-            "repeated": float((steps[:, 1] < STILL).mean()),
-            "jumps": _jumps(steps[:, 0], skips) / seconds,
-            "flashes": _flashes(frames.mean(axis=(1, 2))) / seconds,
+            "repeated": float((blocks < STILL).mean()),
+            "jumps": _jumps(steps, skips) / seconds,
+            "flashes": _flashes(luma) / seconds,
         }
 
 
-def _change(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> tuple[float, float]:
-    """Mean absolute difference of the frame, and of the block where it is largest."""
+def _change(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Mean absolute difference, levels."""
+    import cv2
+
+    return float(cv2.norm(a, b, cv2.NORM_L1)) / a.size
+
+
+def _most_changed(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Mean absolute difference, levels, of the block where it is largest."""
     import cv2
 
     difference = cv2.absdiff(a, b).astype("float32")
-    size = max(1, difference.shape[1] // BLOCK), max(1, difference.shape[0] // BLOCK)
-    blocks = cv2.resize(difference, size, interpolation=cv2.INTER_AREA)
-    return cv2.mean(difference)[0], float(blocks.max())
+    size = max(1, a.shape[1] // BLOCK), max(1, a.shape[0] // BLOCK)
+    return float(cv2.resize(difference, size, interpolation=cv2.INTER_AREA).max())
 
 
 def _jumps(steps: NDArray[np.float64], skips: NDArray[np.float64]) -> int:
@@ -83,12 +92,12 @@ def _jumps(steps: NDArray[np.float64], skips: NDArray[np.float64]) -> int:
     return int(((less > JUMP) & (skips < RETURN * less)).sum())
 
 
-def _flashes(luma: NDArray[np.float64]) -> float:
+def _flashes(luma: list[float]) -> float:
     """Pairs of opposing changes of luma by FLASH or more, between its turning points."""
-    extremes = [float(luma[0])]
+    extremes = [luma[0]]
     rising = 0
     count = 0
-    for value in luma[1:].tolist():
+    for value in luma[1:]:
         step = value - extremes[-1]
         if rising and step * rising > 0:
             extremes[-1] = value  # still on its way
