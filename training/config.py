@@ -127,6 +127,14 @@ class StageSection(Section):
     min_scores: dict[str, float] = Field(
         default_factory=dict, description="least stored score, by its name (FILTER_SCORE), of a sample"
     )
+    best_share: Share = Field(
+        default=1.0,
+        gt=0.0,
+        description="of each task's samples, the best by `best_by`; tasks that have no such score stay whole",
+    )
+    best_by: str = Field(
+        default="quality_block_quality", description="a stored score, most first; -FILTER_SCORE: least first"
+    )
     generation_first_share: Share = Field(
         default=0.0, description="share of the steps that train text-to-image and text-to-video alone, first"
     )
@@ -153,6 +161,7 @@ class JointSection(StageSection):
 
     learning_rate: float = Field(default=1e-5, gt=0.0)
     fps: float = Field(default=12.0, gt=0.0)
+    best_share: Share = Field(default=0.5, gt=0.0, description="the higher-quality subset of section 4.3")
     generation_first_share: Share = 0.5
 
 

@@ -90,6 +90,7 @@ def _train(folder: Run, request: TrainRequest) -> None:
     from training.follow import following
     from training.launch import launch
     from training.stop import stopping_on_sigterm
+    from training.summary.page import write_page
 
     connect()
     folder.failure.unlink(missing_ok=True)
@@ -98,6 +99,7 @@ def _train(folder: Run, request: TrainRequest) -> None:
             launch(request, folder)
         finally:
             shutil.rmtree(folder.root / ".ray", ignore_errors=True)
+            write_page(folder)  # however it ended
             _raise_if_said(folder)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,9 +10,11 @@ from training.config import EDITING, GENERATION, TABLE_1, UNDERSTANDING, StageSe
 from training.errors import InputError
 from training.held_out import chosen, held_out
 from training.plan import Batch, BatchPlan, Stream
-from training.samples import Sample, bucket_of, count_tasks, with_captions_as_understanding
+from training.samples import Sample, bucket_of, count_tasks, frame_count, with_captions_as_understanding
 from training.stages import Phase, sub_stages
 
+LEAST_FRAMES = 5
+"""Of a video: the autoencoder takes the first frame alone, the others by fours."""
 Scored = tuple[Sample, dict[str, float | None]]
 
 
@@ -43,13 +46,15 @@ def plan_phase(phase: Phase, request: TrainRequest, scored: Sequence[Scored], ve
     """
     settings = phase.settings(request.stages)
     _check_division(phase, settings, request.cluster.num_workers)
-    samples = _good_enough(phase, settings, scored)
+    _check_lengths(phase, settings, request)
+    samples = _best(settings, _good_enough(phase, settings, scored))
     if request.mix.captions_as_understanding:
         samples = with_captions_as_understanding(samples)
     aside = held_out((sample for sample, _ in scored), request.stages.held_out_share)
     streams, left_out = _streams(phase, request, [s for s in samples if s.sample_id not in aside])
     others, _ = _streams(phase, request, [s for s in samples if s.sample_id in aside])
     counts = count_tasks(sample for members in streams.values() for sample in members)
+    _check_buckets(phase, request, samples, counts)
     weights = _weights(phase, settings, request, counts)
     evaluated = {stream: members for stream, members in others.items() if stream[1] in weights}
     parts, first = [], 0
@@ -75,9 +80,37 @@ def _check_division(phase: Phase, settings: StageSection, workers: int) -> None:
         )
 
 
-def _good_enough(phase: Phase, settings: StageSection, scored: Sequence[Scored]) -> list[Sample]:
+def _check_lengths(phase: Phase, settings: StageSection, request: TrainRequest) -> None:
+    shortest = min(request.stages.clip_seconds)
+    if frame_count(shortest, settings.fps) < LEAST_FRAMES:
+        raise InputError(
+            f"{shortest:g} s at {settings.fps:g} fps are under {LEAST_FRAMES} frames, the fewest of a video",
+            phase.name,
+            f"give stages.clip_seconds of at least {(LEAST_FRAMES - 1) / settings.fps:.3g}, or more fps",
+        )
+
+
+def _best(settings: StageSection, scored: Sequence[Scored]) -> list[Sample]:
+    """Keep the best share of each task's samples by one score, ties by id; tasks without it stay whole."""
+    if settings.best_share == 1.0:
+        return [sample for sample, _ in scored]
+    name, sign = settings.best_by.removeprefix("-"), 1 if settings.best_by.startswith("-") else -1
+    ranked: dict[Task, list[tuple[float, str]]] = {}
+    for sample, scores in scored:
+        value = scores.get(name)
+        if value is not None:
+            ranked.setdefault(sample.task, []).append((sign * value, sample.sample_id))
+    best = {
+        sample_id
+        for rows in ranked.values()
+        for _, sample_id in sorted(rows)[: math.ceil(len(rows) * settings.best_share)]
+    }
+    return [sample for sample, _ in scored if sample.task not in ranked or sample.sample_id in best]
+
+
+def _good_enough(phase: Phase, settings: StageSection, scored: Sequence[Scored]) -> list[Scored]:
     """Keep samples whose scores reach the phase's least ones; without a score none is reached."""
-    kept = [sample for sample, scores in scored if _reaches(scores, settings.min_scores)]
+    kept = [(sample, scores) for sample, scores in scored if _reaches(scores, settings.min_scores)]
     if scored and not kept:
         wanted = ", ".join(f"{name} ≥ {least:g}" for name, least in settings.min_scores.items())
         raise InputError(
@@ -109,10 +142,31 @@ def _streams(
     return streams, left_out
 
 
+def _check_buckets(
+    phase: Phase, request: TrainRequest, samples: Sequence[Sample], fitting: dict[Task, int]
+) -> None:
+    """Raise InputError for a task whose clips are there, and all too short for every length."""
+    mix, settings = _mix(request), phase.settings(request.stages)
+    there = count_tasks(samples)
+    for task in settings.tasks or phase.tasks:
+        if there[task] and not fitting[task] and mix.get(task, 0.0) > 0:
+            longest = max(sample.seconds for sample in samples if sample.task == task)
+            raise InputError(
+                f"none of the {there[task]} {task} clips fills the shortest of stages.clip_seconds, "
+                f"{min(request.stages.clip_seconds):g} s: the longest has {longest:.3g} s",
+                phase.name,
+                f"add a shorter length, or give {task} no weight in mix.weights",
+            )
+
+
+def _mix(request: TrainRequest) -> dict[Task, float]:
+    return TABLE_1 if request.mix.weights is None else request.mix.weights
+
+
 def _weights(
     phase: Phase, settings: StageSection, request: TrainRequest, counts: dict[Task, int]
 ) -> dict[Task, float]:
-    mix = TABLE_1 if request.mix.weights is None else request.mix.weights
+    mix = _mix(request)
     asked = settings.tasks or phase.tasks
     weights = {task: mix.get(task, 0.0) for task in asked if counts[task]}
     weights = {task: weight for task, weight in weights.items() if weight > 0}

@@ -18,6 +18,7 @@ from training.phase import PhaseLoop, Work
 from training.run import entries, first_and_last, rewind
 from training.schedule import Scored, plan_phase
 from training.stages import Phase, StageName, phases_of
+from training.summary.page import write_page
 
 if TYPE_CHECKING:
     from omnivideo.model import OmniVideoModel
@@ -50,6 +51,7 @@ def train_stage(work: Work, stage: StageName, samples: Sequence[Scored]) -> None
         proof = {"trained": trained, "before": before, "after": after}
         record = {"stage": stage, "seconds": time.time() - started, **proof}
         work.run.finish(stage, {**record, "phases": phases})
+        write_page(work.run)
 
 
 def _resume(work: Work, stage: StageName) -> Checkpoint | None:

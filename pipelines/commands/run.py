@@ -209,6 +209,7 @@ def _show_trained(term: Terminal, result: dict[str, Any]) -> None:
         counts = f"{stage['trainable']:,} trainable, {stage['frozen']:,} frozen"
         term.print(f"{stage['name']:<14} {stage['steps']:>6,} steps  {losses}  ({counts})")
     term.print(f"model    {result['model']}")
+    term.print(f"summary  {result['run']}/summary.html")
 
 
 def _contract(result: dict[str, Any]) -> dict[str, Any]:

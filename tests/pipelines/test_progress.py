@@ -49,6 +49,20 @@ def test_training_line_has_step_and_loss() -> None:
     assert "ETA 9.0 s" in text
 
 
+def test_training_line_has_what_was_measured() -> None:
+    """Tokens a second, use of the device, share of waiting and memory, each where the job says it."""
+    event = {
+        "stage": "stage-3",
+        "step": 3,
+        "steps": 12,
+        "loss": 0.5,
+        "seconds": 3.0,
+        "tokens_per_second": 1234.5,
+    }
+    text = line({**event, "mfu": 0.412, "data_wait": 0.0012, "memory_gib": 61.24})
+    assert "1,234 tokens/s  MFU 41.2%  data wait 0.1%  61.2 GiB" in text
+
+
 def test_plain_lines_when_not_a_terminal() -> None:
     """Where nobody watches, each finished stage is one plain line without control codes."""
     out = io.StringIO()

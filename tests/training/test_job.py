@@ -105,12 +105,33 @@ def test_stages_come_in_order(in_process: list[str], dataset: str, tmp_path: Pat
         job.run(tiny_request(dataset, tmp_path / "c", cluster={"num_workers": 1}, model=model))
 
 
+ALL: dict[str, Any] = {"only_stage": None}
+
+
+def stages(**settings: Any) -> dict[str, Any]:
+    """Changes of what all stages share."""
+    whole = tiny_request("data", Path("out")).stages.model_dump(mode="json")
+    return {"stages": {**whole, **settings}}
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"data": "/nowhere"}, "no dataset at /nowhere"),
         ({"cluster": {"num_workers": 3}}, "no multiple of 3 workers"),
         ({"model": {"preset": "huge"}}, "no preset is called 'huge'"),
+        ({"model": {"path": "/nowhere"}}, "no model at /nowhere"),
+        (
+            {"mix": {"captions_as_understanding": False}},
+            "asks for image_understanding or video_understanding",
+        ),
+        (
+            stages(clip_seconds=[30.0]),
+            "clips fills the shortest of stages.clip_seconds, 30 s",
+        ),
+        (stages(clip_seconds=[0.3]), "0.3 s at 8 fps are under 5 frames"),
+        ({**ALL, "model": {"overrides": {"condition_budget": 100}}}, "condition_budget is 100"),
+        ({"mix": {"encoded": {"folder": "/nowhere"}}}, "are not in /nowhere: sample"),
     ],
 )
 def test_bad_input_is_one_event_and_exit_code_2(
@@ -131,6 +152,23 @@ def test_bad_input_is_one_event_and_exit_code_2(
     assert events[0]["step"]
     assert events[0]["next"]
     assert "Traceback" not in rest
+    assert in_process == []  # no worker was started
+
+
+def test_a_checkpoint_of_another_model_is_refused(
+    in_process: list[str], dataset: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that was put into the run's folder is named, with the first parameter that does not fit."""
+    request = stage_1(dataset, tmp_path)
+    request = request.model_copy(update={"stages": request.stages.model_copy(update={"checkpoint_every": 1})})
+    job.run(request)
+    (tmp_path / "stage-1" / "stage.json").unlink()
+    for manifest in tmp_path.glob("checkpoints/*/manifest.json"):
+        manifest.write_text(manifest.read_text().replace(" 16384", " 20480"))
+    code, events, _ = call(request, capsys)
+    assert (code, len(in_process)) == (2, 1)
+    assert "is of another model than" in events[-1]["what"]
+    assert "has 20,480 numbers there, 16,384 here" in events[-1]["what"]
 
 
 def test_a_request_that_does_not_parse_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:

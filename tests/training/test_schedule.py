@@ -73,11 +73,35 @@ def test_stage_1_needs_understanding_and_generation() -> None:
 
 
 def test_too_short_clips_are_counted() -> None:
-    """A clip that fills no length sits out; if nothing is left, the counts say so."""
+    """A clip that fills no length sits out; a task of which all do is an error, unless it has no weight."""
     clips: list[Scored] = [(Sample("a", "text_to_video", 64, 64, 0.3, "x"), {})]
-    assert plan_phase(JOINT, request(), [*clips, *scored(t2i=1)], 0).left_out == 1
-    with pytest.raises(InputError, match="text_to_video 0"):
-        plan_phase(JOINT, request(), clips, 0)
+    assert plan_phase(JOINT, request(), [*clips, *scored(t2v=1)], 0).left_out == 1
+    with pytest.raises(InputError, match=r"none of the 1 text_to_video clips fills .* 1 s: the longest"):
+        plan_phase(JOINT, request(), [*clips, *scored(t2i=1)], 0)
+    images = request(mix={"weights": {"text_to_image": 1.0}})
+    assert plan_phase(JOINT, images, [*clips, *scored(t2i=1)], 0).tasks == {"text_to_image": 1}
+
+
+def test_a_length_under_five_frames_is_no_video() -> None:
+    """The error says how long a clip must be at the phase's rate."""
+    base = request()
+    short = base.model_copy(update={"stages": base.stages.model_copy(update={"clip_seconds": (0.3,)})})
+    with pytest.raises(InputError, match=r"0\.3 s at 12 fps are under 5 frames") as caught:
+        plan_phase(JOINT, short, scored(t2i=1), 0)
+    assert "at least 0.333" in caught.value.next_step
+
+
+def test_stage_3_takes_the_better_half_of_each_task() -> None:
+    """Ranked by a stored score, best first or, with a minus, least first; unscored tasks stay whole."""
+    samples = [*scored(t2i=5, t2v=4), *((sample, {}) for sample, _ in scored(i2i=2))]
+    better = plan_phase(JOINT, stage_3(best_by="quality"), samples, 0)
+    assert better.tasks == {"text_to_image": 3, "text_to_video": 2, "image_edit": 2}
+    drawn = {sample.sample_id for members in better.streams.values() for sample in members}
+    assert {"t2i4", "t2i3", "t2i2", "t2v3", "t2v2"} < drawn
+    worse = plan_phase(JOINT, stage_3(best_by="-quality", best_share=0.2), samples, 0)
+    assert {s.sample_id for members in worse.streams.values() for s in members} >= {"t2i0", "t2v0"}
+    assert worse.tasks == {"text_to_image": 1, "text_to_video": 1, "image_edit": 2}
+    assert plan_phase(FLOW, request(), samples, 0).tasks["text_to_image"] == 5
 
 
 def test_a_batch_must_divide_among_workers_and_micro_batches() -> None:
