@@ -32,7 +32,8 @@ def train_stage(work: Work, stage: StageName, samples: Sequence[Scored]) -> None
     from omnivideo.model import OmniVideoModel
 
     started, base = time.time(), work.run.base(stage)
-    model = OmniVideoModel.from_pretrained(base).to(work.team.device)
+    model = OmniVideoModel.from_pretrained(base)
+    _place(model, work)
     trained = sorted({name for phase in phases_of(stage) for name in phase.trainable})
     before = digests(model.parts())
     found = _resume(work, stage)
@@ -52,6 +53,13 @@ def train_stage(work: Work, stage: StageName, samples: Sequence[Scored]) -> None
         record = {"stage": stage, "seconds": time.time() - started, **proof}
         work.run.finish(stage, {**record, "phases": phases})
         write_page(work.run)
+
+
+def _place(model: OmniVideoModel, work: Work) -> None:
+    """Put the model on the worker's device, but for encoders whose word is already in shards."""
+    told = work.encoded is not None and not work.request.stages.clips.prompts
+    for name, part in model.parts().items():
+        part.to("cpu" if told and name in {"vae", "text_encoder"} else work.team.device)
 
 
 def _resume(work: Work, stage: StageName) -> Checkpoint | None:

@@ -22,7 +22,7 @@ from training.errors import InputError
 from training.events import emit
 from training.job import answer
 from training.origin import check_origin, configuration
-from training.run import Run
+from training.run import Run, check_output
 from training.samples import read_samples
 from training.stages import STAGES, StageName, wanted
 
@@ -43,6 +43,8 @@ def run(request: TrainRequest) -> dict[str, Any]:
     from training.encoding.coverage import needed
 
     started, section = time.time(), _section(request)
+    if "://" not in section.folder:
+        check_output(section.folder)
     dataset = open_dataset(request.data, request.version)
     stages, origin = _position(request)
     request = request.model_copy(update={"version": dataset.version, "model": origin})

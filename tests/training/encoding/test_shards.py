@@ -78,6 +78,16 @@ def test_a_shard_is_named_by_its_bytes_and_read_by_row(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.partial"))
 
 
+def test_shards_may_lie_in_an_object_store() -> None:
+    """Any address that fsspec opens: written at once, listed, indexed and read."""
+    shards = Shards("memory://bucket/encoded")
+    shards.write([{**describe(VALUE, "e", "float32"), **packed(torch.ones(3), "float32")}])
+    place = shards.index()[VALUE.address("e", "float32")]
+    row = shards.open(place.shard).read_row_group(place.row)
+    assert torch.equal(unpacked(row["data"][0].as_buffer(), [3], "float32"), torch.ones(3))
+    assert next(shards.described())["sample_id"] == "a"
+
+
 def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
     """What was cut short by other hands is one clear line, with what to do."""
     shards = written(tmp_path, tensor=torch.from_numpy(np.ones(5000, np.float32)))
