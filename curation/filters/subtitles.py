@@ -69,8 +69,8 @@ class Subtitles(Filter):
 
 
 def _shown(found: Sequence[Writing]) -> float:
-    """Share of all frames that show any overlaid line but a corner's constant one."""
+    """Share of all frames that show any overlaid line but names, which stand all the time elsewhere."""
     import numpy as np
 
-    lines = [one.track.shown for one in found if one.kind == "overlay" and not (one.in_corner and one.whole)]
+    lines = [one.track.shown for one in found if one.kind == "overlay" and (one.is_subtitle or not one.whole)]
     return float(np.any(lines, axis=0).mean()) if lines else 0.0

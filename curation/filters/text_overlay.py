@@ -3,7 +3,7 @@
 Source: PP-OCRv4's detector and recogniser (PaddleOCR; DB, Liao et al., AAAI 2020; SVTR, Du et al., IJCAI
 2022) through rapidocr-onnxruntime, whose wheel carries the weights. cosmos-curate and Data-Juicer stop at
 the detector's boxes; on real photographs it also boxes cups, clocks and horses. Here a box counts if the
-recogniser reads two letters in it, or if the frame has four boxes or more (writing that it cannot read):
+recogniser reads two letters in it, or if the frame has four boxes or more (writing that it reads in part):
 on scikit-image's pictures that leaves text.png and page.png.
 
 Videos are looked at in grey at no more than 640 pixels, up to three frames, which `subtitles` and
@@ -91,7 +91,7 @@ def _measures(frame: NDArray[np.uint8], shortest: int) -> tuple[float, int, int]
     wanted = sorted(boxes, key=lambda box: -box.area)[:MOST_READ]
     lines = dict(zip(wanted, ocr.read(frame, wanted, shortest), strict=True))
     readable = [box for box, line in lines.items() if line.confidence >= CONFIDENT and line.characters >= 2]
-    counted = boxes if len(boxes) >= MANY_BOXES else readable
+    counted = boxes if len(boxes) >= MANY_BOXES and readable else readable
     mask = np.zeros(frame.shape, np.uint8)
     for box in counted:
         cv2.fillPoly(mask, [np.array(box.corners).astype(np.int32)], 1)

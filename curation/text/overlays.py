@@ -10,6 +10,7 @@ Three kinds of evidence, the first that holds decides:
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -44,12 +45,9 @@ class Writing:
     shape: tuple[int, int]  # height and width of the frame
 
     @property
-    def in_corner(self) -> bool:
-        """Whether it is near a corner and not wide."""
-        height, width = self.shape
-        left, top, right, bottom = self.track.box.bounds
-        beside = min(left, width - right) < 0.12 * width and (right - left) < 0.45 * width
-        return beside and min(top, height - bottom) < 0.15 * height
+    def is_subtitle(self) -> bool:
+        """Whether it is where lines of subtitles are."""
+        return _centred(self.track.box, self.shape)
 
     @property
     def whole(self) -> bool:
@@ -58,14 +56,26 @@ class Writing:
         return bool(shown.sum() >= 0.85 * len(shown))
 
 
+_last: dict[tuple[bytes, bytes], tuple[Writing, ...]] = {}
+
+
 def looks(times: NDArray[np.float64]) -> list[int]:
     """The indices of the frames to search for writing."""
     count = int(np.clip(np.ceil((times[-1] - times[0] + _step(times)) / LOOK_SECONDS), 1, MOST_LOOKS))
     return [int((i + 0.5) / count * len(times)) for i in range(count)]
 
 
-def find(frames: Bytes, times: NDArray[np.float64]) -> list[Writing]:
+def find(frames: Bytes, times: NDArray[np.float64]) -> tuple[Writing, ...]:
     """All writing in the searched frames of [T,H,W] grey; a line that stays is in it for each of them."""
+    searched = hashlib.blake2b(frames[looks(times)].tobytes(), digest_size=16).digest()
+    key = searched, times.tobytes()
+    if key not in _last:  # the filters of one clip follow each other
+        _last.clear()
+        _last[key] = _search(frames, times)
+    return _last[key]
+
+
+def _search(frames: Bytes, times: NDArray[np.float64]) -> tuple[Writing, ...]:
     found: list[Writing] = []
     for at in looks(times):
         there = sorted(ocr.boxes(frames[at]), key=lambda box: -box.area)[:MOST_BOXES]
@@ -74,7 +84,7 @@ def find(frames: Bytes, times: NDArray[np.float64]) -> list[Writing]:
         read = dict(zip(new, ocr.read(frames[at], new), strict=True))
         now = [seen or _judged(frames, times, box, at, there, read[box]) for box, seen in known.items()]
         found += _without_strays([one for one in now if one], frames.shape[2])
-    return found
+    return tuple(found)
 
 
 def legible(line: Line) -> bool:
@@ -99,6 +109,22 @@ def low(box: Box, shape: tuple[int, ...]) -> bool:
     """Whether a box is no higher than a line of subtitles."""
     _, top, _, bottom = box.bounds
     return bottom - top <= max(HIGHEST * shape[0], 16)
+
+
+def in_corner(box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether a box is near a corner and not wide."""
+    height, width = shape
+    left, top, right, bottom = box.bounds
+    beside = min(left, width - right) < 0.1 * width and right - left < 0.5 * width
+    return beside and min(top, height - bottom) < 0.12 * height
+
+
+def in_middle(box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether a box is across the very middle of the picture."""
+    height, width = shape
+    left, top, right, bottom = box.bounds
+    apart = abs((left + right) / width - 1), abs((top + bottom) / height - 1)
+    return max(apart) < 0.05 and right - left > 0.25 * width
 
 
 def _known(box: Box, at: int, found: list[Writing]) -> Writing | None:
@@ -169,11 +195,8 @@ def _placed(box: Box, shape: tuple[int, ...]) -> bool:
     """Whether a box is where overlays are: as subtitles, or in a corner."""
     height, width = shape
     left, top, right, bottom = box.bounds
-    beside, outer = min(left, width - right) < 0.1 * width, min(top, height - bottom) < 0.12 * height
-    low_middle = abs((left + right) / 2 / width - 0.5) < 0.04 and (
-        top > 0.7 * height or bottom < 0.25 * height
-    )
-    return low_middle or (beside and outer)
+    middle = abs((left + right) / 2 / width - 0.5) < 0.04
+    return (middle and (top > 0.7 * height or bottom < 0.25 * height)) or in_corner(box, shape)
 
 
 def _step(times: NDArray[np.float64]) -> float:

@@ -87,7 +87,7 @@ def timestamp(frames: Pictures, fps: float, random: Random) -> Pictures:
     for index, frame in enumerate(frames):
         layer = _layer(width, height)
         text = f"2024-05-17 13:45:{second + int(index / fps):02d}"
-        _corner_text(layer, text, font, corner, (255, 255, 255, 255), 1)
+        _corner_text(layer, text, font, corner, (255, 255, 255, 255), 1, Random(second))
         result.append(_over(frame, layer))
     return result
 
@@ -162,11 +162,11 @@ def title(frames: Pictures, fps: float, random: Random) -> Pictures:
 def logo(frames: Pictures, fps: float, random: Random, alpha: float = 1.0) -> Pictures:
     """A station's sign without writing, in a corner."""
     height, width = frames[0].shape[:2]
-    side = round(min(height, width) * random.uniform(0.1, 0.16))
+    side = round(min(height, width) * random.uniform(0.09, 0.18))
     mark = _mark(side, random)
     mark.putalpha(mark.getchannel("A").point(lambda value: round(value * alpha)))
     layer = _layer(width, height)
-    x, y = _in_corner(random.choice(CORNERS), side, side, width, height)
+    x, y = _in_corner(random.choice(CORNERS), side, side, width, height, random)
     layer.alpha_composite(mark, (x, y))
     return [_over(frame, layer) for frame in frames]
 
@@ -177,7 +177,7 @@ def name_in_corner(frames: Pictures, fps: float, random: Random, alpha: float = 
     layer = _layer(width, height)
     font = _font(random.choice(LATIN), max(10, round(min(width, height) * random.uniform(0.045, 0.065))))
     colour = (255, 255, 255, round(255 * alpha))
-    _corner_text(layer, random.choice(CHANNELS), font, random.choice(CORNERS), colour, 0)
+    _corner_text(layer, random.choice(CHANNELS), font, random.choice(CORNERS), colour, 0, random)
     return [_over(frame, layer) for frame in frames]
 
 
@@ -267,15 +267,17 @@ def _mark(side: int, random: Random) -> Image.Image:
     return large.resize((side, side), Image.Resampling.LANCZOS)
 
 
-def _corner_text(layer: Image.Image, text: str, font: Any, corner: str, colour: Any, stroke: int) -> None:
+def _corner_text(
+    layer: Image.Image, text: str, font: Any, corner: str, colour: Any, stroke: int, random: Random
+) -> None:
     draw = ImageDraw.Draw(layer)
     left, top, right, bottom = draw.textbbox((0, 0), text, font, stroke_width=stroke)
-    x, y = _in_corner(corner, round(right - left), round(bottom - top), *layer.size)
+    x, y = _in_corner(corner, round(right - left), round(bottom - top), *layer.size, random)
     draw.text((x - left, y - top), text, colour, font, stroke_width=stroke, stroke_fill=(0, 0, 0, 255))
 
 
-def _in_corner(corner: str, wide: int, high: int, width: int, height: int) -> tuple[int, int]:
-    gap = round(0.035 * min(width, height))
+def _in_corner(corner: str, wide: int, high: int, width: int, height: int, random: Random) -> tuple[int, int]:
+    gap = round(random.uniform(0.015, 0.07) * min(width, height))
     x = gap if "left" in corner else width - gap - wide
     return x, gap if "top" in corner else height - gap - high
 

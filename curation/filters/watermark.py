@@ -1,0 +1,153 @@
+"""Rejects what bears a watermark, a logo or a name: overlays that stand all the time, in a corner, or repeat.
+
+Sources: for videos, gradients that agree over frames (Dekel et al., CVPR 2017), here weighed against the
+patch's own surroundings, so that a still camera is no watermark; for both, writing in a corner, as in
+cosmos-curate's artificial-text filter (10% margins), here only if it is overlaid; the same writing three
+times or more, names of picture agencies, and peaks of the autocorrelation for tiled marks. Data-Juicer's
+video_watermark_filter is a classifier at 0.8: `weights` takes any such model; none comes with the package,
+and without one `classifier` is 0 and takes no part.
+
+A single image does not tell a logo without writing in its corner from the scene: that needs a classifier.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from curation.filters import Clip, Cost, Filter, Frames
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from curation.text.ocr import Box, Line
+
+LOOK = Frames(fps=4, long_side=640, color="gray")
+COLOUR = Frames(count=3, long_side=448, color="rgb")
+IMAGE = Frames(count=1, long_side=960, color="gray")
+MOST_READ = 16  # boxes of an image, the largest
+IMAGE_SHORTEST = 640  # pixels; small images are enlarged
+
+
+class Watermark(Filter):
+    """Bounds on five kinds of evidence."""
+
+    cost: ClassVar = Cost.MODEL
+    needs: ClassVar = (LOOK,)
+    scores: ClassVar = ("logo", "constant_text", "stock_words", "repeated_text", "tiling", "classifier")
+    thresholds: ClassVar = {
+        "max_logo": ("logo", "max"),
+        "max_constant_text": ("constant_text", "max"),
+        "max_stock_words": ("stock_words", "max"),
+        "max_repeated_text": ("repeated_text", "max"),
+        "max_tiling": ("tiling", "max"),
+        "max_classifier": ("classifier", "max"),
+    }
+    reasons: ClassVar = {
+        "max_logo": "logo",
+        "max_constant_text": "name_on_screen",
+        "max_stock_words": "stock_watermark",
+        "max_repeated_text": "repeated_text",
+        "max_tiling": "tiled_watermark",
+        "max_classifier": "watermarked",
+    }
+
+    max_logo: float | None = Field(
+        default=0.93, ge=0, le=1, description="probability of a constant mark in a corner of a video"
+    )
+    max_constant_text: float | None = Field(
+        default=0.5, ge=0, le=1, description="share of the time with overlaid writing that does not change"
+    )
+    max_stock_words: float | None = Field(
+        default=0.0, ge=0, description="lines that name an agency or an address"
+    )
+    max_repeated_text: float | None = Field(
+        default=2.0, ge=0, description="times that the same writing stands in a frame"
+    )
+    max_tiling: float | None = Field(
+        default=13.5, ge=0, description="deviations by which a repeated pattern stands out"
+    )
+    max_classifier: float | None = Field(
+        default=0.8, ge=0, le=1, description="mean probability of a watermark by the model of `weights`"
+    )
+    weights: str | None = Field(
+        default=None, description="folder or hub id of a transformers image-classification model"
+    )
+
+    def requires(self) -> tuple[Frames, ...]:
+        """Colour frames only for a classifier."""
+        return (LOOK, COLOUR) if self.weights else (LOOK,)
+
+    def measure(self, clip: Clip) -> dict[str, float]:
+        """Two shares from 0 to 1, two counts, deviations, and a probability; 0 where there is no evidence."""
+        found = _of_image(clip) if clip.kind == "image" else _of_video(clip)
+        return found | {"classifier": self._classified(clip)}
+
+    def _classified(self, clip: Clip) -> float:
+        if not self.weights:
+            return 0.0
+        from curation.marks import classifier
+
+        return classifier.probability(self.weights, clip.frames(COLOUR))
+
+
+def _of_video(clip: Clip) -> dict[str, float]:
+    from curation.marks import constancy
+    from curation.text import overlays
+
+    frames, times = clip.frames(LOOK), clip.times(LOOK)
+    found = overlays.find(frames, times)
+    lines = [[one.line for one in found if one.track.at == at] for at in overlays.looks(times)]
+    standing = [
+        float(one.track.shown.mean())
+        for one in found
+        if one.kind == "overlay" and overlays.legible(one.line) and not one.is_subtitle
+    ]
+    return {
+        "logo": constancy.score(frames),
+        "constant_text": max(standing, default=0.0),
+        **_said(lines),
+        "tiling": _tiling(constancy.picture(frames)),
+    }
+
+
+def _of_image(clip: Clip) -> dict[str, float]:
+    from curation.text import ocr, overlays
+
+    picture = clip.frames(IMAGE)[0]
+    boxes = sorted(ocr.boxes(picture, IMAGE_SHORTEST), key=lambda box: -box.area)[:MOST_READ]
+    lines = ocr.read(picture, boxes, IMAGE_SHORTEST)
+    named = [
+        overlays.legible(line)
+        and (_is_corner_name(box, picture.shape) or overlays.in_middle(box, picture.shape))
+        for box, line in zip(boxes, lines, strict=True)
+    ]
+    said = _said([lines])
+    return {"logo": 0.0, "constant_text": float(any(named)), **said, "tiling": _tiling(picture)}
+
+
+def _is_corner_name(box: Box, shape: tuple[int, ...]) -> bool:
+    from curation.text import overlays
+
+    return overlays.in_corner(box, shape) and overlays.upright(box) and overlays.low(box, shape)
+
+
+def _said(frames: Sequence[Sequence[Line]]) -> dict[str, float]:
+    """What the lines of each frame say: the most of any frame."""
+    from curation.text import names, overlays
+
+    legible = [[line for line in lines if overlays.legible(line)] for lines in frames]
+    return {
+        "stock_words": float(max(map(names.stock_words, legible), default=0)),
+        "repeated_text": float(max(map(names.repeats, legible), default=0)),
+    }
+
+
+def _tiling(picture: NDArray[np.uint8]) -> float:
+    from curation.marks import tiling
+
+    return tiling.score(picture)
