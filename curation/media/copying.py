@@ -15,9 +15,9 @@ from typing import Any
 
 from curation.errors import MediaError
 from curation.media import decode, probe, shape
+from curation.media.spans import NEAR
 
 TIMED = ("mp4", "matroska", "flv", "mpegts")  # containers that store when each packet is shown; AVI does not
-NEAR = 5e-4  # seconds: how far a stored time may be from its frame's
 EARLY = 1.0  # seconds before the clip from where packets are read: seeking in a transport stream is not exact
 CODECS = frozenset(("h264", "hevc", "vp9", "av1", "libdav1d"))  # that players show in an mp4
 PICTURES = frozenset(("yuv420p", "yuvj420p"))  # 8 bits, 4:2:0: what every reader takes

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterator
 from pathlib import Path
 
 from curation.filters import Kind
 from curation.media import copying, decode, encoding, hiding, picture, probe, shape
 from curation.media.encoding import Timed
 from curation.media.records import Cut, Finish
+from curation.media.spans import NEAR, Spans
 
 PLAIN = {"PNG": "png", "JPEG": "jpeg", "WEBP": "webp"}
 AS_IT_IS = Finish()
+SPANS = Spans()  # open between the cuts of one file
 
 
 def cut(
@@ -63,44 +64,18 @@ def _is_whole(path: Path, start_s: float, num_frames: int, max_pixels: int) -> b
     with probe.open_video(path, max_pixels) as (container, stream):
         plain = copying.plain(stream) and stream.codec_context.name == "h264"
         alone = "mp4" in container.format.name and len(container.streams) == 1
-        if not (plain and alone and stream.frames == num_frames and start_s < copying.NEAR):
+        if not (plain and alone and stream.frames == num_frames and start_s < NEAR):
             return False
         return bool(next(decode.frames(container, stream))[1].rotation == 0)
 
 
 def _encoded(path: Path, start_s: float, num_frames: int, max_pixels: int, finish: Finish) -> Cut:
-    frames, hidden = _frames(path, start_s, num_frames, max_pixels, finish), None
-    if finish.hide_faces:  # decoding twice costs less than the detector, and keeps no frames
-        boxes = hiding.look(_frames(path, start_s, num_frames, max_pixels, finish))
-        frames, hidden = hiding.hide(frames, boxes), sum(map(bool, boxes)) / max(1, len(boxes))
-    return Cut(encoding.encode(frames, num_frames), "mp4", False, hidden)
+    def frames() -> Iterator[Timed]:
+        taken, pixel = SPANS.take(path, start_s, num_frames, max_pixels)
+        return encoding.shaped(taken, pixel, finish.margins)
 
-
-def _frames(path: Path, start_s: float, count: int, max_pixels: int, finish: Finish) -> Iterator[Timed]:
-    """The shaped frames of a span, with their times.
-
-    Read from the key frame before it, or from the file's beginning where seeking leads elsewhere.
-    """
-    for seek in (True, False):
-        with probe.open_video(path, max_pixels) as (container, stream):
-            if seek:
-                container.seek(round(start_s / stream.time_base) + (stream.start_time or 0), stream=stream)
-            passing = decode.frames(container, stream)
-            first = next(passing, None)
-            lost = first is None or first[1].pts is None or first[0] > start_s + copying.NEAR
-            if first is None or (seek and lost):
-                continue
-            taken = _span(chain([first], passing), start_s, count)
-            yield from encoding.shaped(taken, stream.sample_aspect_ratio, finish.margins)
-            return
-
-
-def _span(passing: Iterable[Timed], start_s: float, count: int) -> Iterator[Timed]:
-    """At most `count` frames from `start_s` on; asks for none after the last, which may not decode."""
-    taken = 0
-    for time, frame in passing:
-        if time >= start_s - copying.NEAR:
-            yield time, frame
-            taken += 1
-        if taken == count:
-            return
+    if not finish.hide_faces:
+        return Cut(encoding.encode(frames(), num_frames), "mp4", copied=False)
+    boxes = hiding.look(frames())  # decoding twice costs less than the detector, and keeps no frames
+    data = encoding.encode(hiding.hide(frames(), boxes), num_frames)
+    return Cut(data, "mp4", False, sum(map(bool, boxes)) / max(1, len(boxes)))
