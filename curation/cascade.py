@@ -110,7 +110,7 @@ class Cascade:
     def known(self, stored: Scores, valid: Container[str]) -> dict[str, float]:
         """Of stored scores those of filters in `valid` that have all of theirs."""
         rules = (rule for rule in self.filters if rule.name() in valid and _own(rule, stored) is not None)
-        return {full: stored[full] for rule in rules for full in _full(rule)}
+        return {full: stored[full] for rule in rules for full in _full(rule) if full in stored}
 
     def _applying(self, kind: Kind) -> list[Filter]:
         return [rule for rule in self.filters if kind in rule.applies_to]
@@ -155,8 +155,6 @@ def _full(rule: Filter) -> list[str]:
 
 
 def _own(rule: Filter, known: Scores) -> dict[str, float] | None:
-    """A filter's scores under its own names, if all are known."""
-    names = _full(rule)
-    if not all(full in known for full in names):
-        return None
-    return {name: known[full] for name, full in zip(rule.scores, names, strict=True)}
+    """A filter's scores under its own names, if all are known but those that a clip may lack."""
+    own = {name: known[full] for name, full in zip(rule.scores, _full(rule), strict=True) if full in known}
+    return own if own.keys() | set(rule.optional) >= set(rule.scores) else None

@@ -38,19 +38,25 @@ class Frames:
 
     `long_side` is in pixels, None for full size; frames are never enlarged. A video clip that cannot give
     `least` frames is rejected as too short, and the filter is not asked. `lead` frames in a row begin each
-    scene, before the grid goes on. `bgr_gray` is grey by way of 8-bit BGR, as OpenCV reads a file.
+    scene, before the grid goes on. `bgr_gray` is grey by way of 8-bit BGR, as OpenCV reads a file; `vectors`
+    are no pixels but `VECTORS` below.
     """
 
     fps: float | None = None
     count: int | None = None
     long_side: int | None = None
-    color: Literal["gray", "rgb", "bgr_gray"] = "gray"
+    color: Literal["gray", "rgb", "bgr_gray", "vectors"] = "gray"
     least: int = 1
     lead: int = 1
 
     def __post_init__(self) -> None:
         if (self.fps is None) == (self.count is None):
             raise ValueError("ask for frames by fps or by count, one of the two")
+
+
+# Codec motion vectors instead of pixels, of each frame that has any (perhaps none): [T,4,4] float32, speeds
+# on a grid in percent of the diagonal a second, NaN where the codec predicted nothing.
+VECTORS = Frames(fps=1000, color="vectors", least=0)
 
 
 class Clip(Protocol):
@@ -100,6 +106,7 @@ class Filter(BaseModel):
     per_file: ClassVar[bool] = False  # scores are the same for each clip of a file: judged before decoding
     apart: ClassVar[bool] = False  # measured outside the process that decodes: a large model, or on a GPU
     scores: ClassVar[tuple[str, ...]]  # names of what `measure` returns
+    optional: ClassVar[tuple[str, ...]] = ()  # of these, those that a clip may lack: not measurable on it
     thresholds: ClassVar[Mapping[str, tuple[str, Side]]]  # field -> the score it bounds, and from which side
     reasons: ClassVar[Mapping[str, str]] = {}  # field -> slug, where below_<field> or above_<field> says less
 
@@ -139,14 +146,17 @@ class Filter(BaseModel):
         self.revision()
 
     def measure(self, clip: Clip) -> dict[str, float]:
-        """Finite scores of a clip under the names in `scores`; stored as `<filter>_<score>`."""
+        """Finite scores of a clip under the names in `scores`; stored as `<filter>_<score>`.
+
+        One of `optional` that cannot be measured on this clip is left out: no number stands for it.
+        """
         raise NotImplementedError
 
     def decide(self, scores: Mapping[str, float]) -> str | None:
         """The reason to reject, or None. From scores and thresholds alone, so that both can change later."""
         for field, (score, side) in self.thresholds.items():
             bound = getattr(self, field)
-            if bound is None:
+            if bound is None or (score in self.optional and score not in scores):
                 continue
             if scores[score] < bound if side == "min" else scores[score] > bound:
                 return self.reasons.get(field, f"{'below' if side == 'min' else 'above'}_{field}")

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.filters import Frames, Kind
+from curation.filters import VECTORS, Frames, Kind
 from curation.media import planes
+from curation.media.vectors import VectorReader
 
 Bytes = NDArray[np.uint8]
 COUNT_FPS = 2.0  # the grid behind frames asked for by count
@@ -40,7 +41,7 @@ class Track:
     start: float = 0.0
     taken: int = 0
     leading: int = 0
-    samples: list[tuple[float, Bytes]] = field(default_factory=list)
+    samples: list[tuple[float, Any]] = field(default_factory=list)
 
     def due(self, time: float) -> bool:
         """Whether the frame at `time` is the first at or after the grid's next point, or one of the lead."""
@@ -74,13 +75,18 @@ class Sampler:
         self._size = (width, height)  # as stored, before rotation
         self._turns = turns
         self.tracks = {need: Track(need, _period(need, fps), 0.5 / fps - 1e-6) for need in wanted}
+        self._grids = [track for need, track in self.tracks.items() if need != VECTORS]
+        self._vectors = VectorReader(fps) if VECTORS in self.tracks else None
         # The decoder's buffers, not copies.
         self._recent: deque[tuple[float, Any]] = deque(maxlen=RECENT + trimmed)
 
     def offer(self, time: float, frame: Any, wanted: bool = True) -> None:
         """Keep the frame wherever it is due. Not `wanted`, it is of no clip to judge: pass over it."""
         self._recent.append((time, frame))
-        for track in self.tracks.values():
+        vectors = self._vectors.read(frame) if self._vectors else None
+        if vectors is not None and wanted:
+            self.tracks[VECTORS].samples.append((time, vectors))
+        for track in self._grids:
             if track.due(time) and not wanted:
                 track.pass_over(time)
             elif track.due(time):
@@ -94,7 +100,7 @@ class Sampler:
     def close(self, end_s: float) -> None:
         """The scene ended before `end_s`: where it gave too few samples, its last frame is one more."""
         last = next((recent for recent in reversed(self._recent) if recent[0] < end_s - 1e-6), None)
-        for track in self.tracks.values():
+        for track in self._grids:
             inside = [time for time, _ in track.samples if track.start - 1e-6 <= time < end_s - 1e-6]
             enough = track.needs.least + track.needs.lead - 1
             if last and len(inside) < enough and last[0] > max(inside, default=track.start - 1):
@@ -145,7 +151,7 @@ class SampledClip:
     samples: dict[Frames, list[tuple[float, Bytes]]]
 
     def frames(self, needs: Frames) -> Bytes:
-        """[T,H,W] or [T,H,W,3] uint8 of one of the declared needs."""
+        """[T,H,W] or [T,H,W,3] uint8 of one of the declared needs; vectors as `VECTORS` says."""
         return np.stack([picture for _, picture in self._chosen(needs)])
 
     def times(self, needs: Frames) -> NDArray[np.float64]:

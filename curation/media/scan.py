@@ -13,12 +13,13 @@ import cv2
 
 from curation.cascade import NOTHING, Cascade, Judge, Verdict
 from curation.errors import InputError, MediaError
-from curation.filters import Clip, Frames, Kind
+from curation.filters import VECTORS, Clip, Frames, Kind
 from curation.media import decode, hiding, picture, probe, shape, thumbnail
 from curation.media.delivery import Delivery
 from curation.media.records import ClipRecord, ScanRequest, ScanResult, span_of
 from curation.media.sampler import SampledClip, Sampler
 from curation.media.signals import measure
+from curation.media.vectors import EXPORT
 from curation.split import Closing, Span, Splitter
 
 HELD_BYTES = 512 << 20  # of frames that wait for a detector; larger ones wait at half their size
@@ -79,6 +80,7 @@ class _VideoScan:
         self.request = request
         self.max_pixels = max_pixels
         self.cascade = Cascade(request.filters, request.score_all, ask, request.order)
+        self.needs = self.cascade.needs("video", list(request.known.values()))
         self.delivery = delivery
         self.done = sorted(request.skip)
 
@@ -87,6 +89,8 @@ class _VideoScan:
         began = perf_counter()
         with probe.open_video(self.path, self.max_pixels) as (container, stream):
             self.info = probe.read_video(stream, container)
+            if VECTORS in self.needs:
+                stream.codec_context.options = {**stream.codec_context.options, **EXPORT}
             passing = decode.frames(container, stream)
             time, frame = next(passing)
             self._prepare(frame, stream.sample_aspect_ratio)
@@ -108,8 +112,7 @@ class _VideoScan:
         self.size = stored[::-1] if self.turns % 2 else stored
         self.small = thumbnail.wanted(*self.size)
         fps = self.info.fps or 25.0
-        known = list(self.request.known.values())
-        needs = self.cascade.needs("video", known) | (set() if known else {self.small})
+        needs = self.needs | (set() if self.request.known else {self.small})
         self.sampler = Sampler(needs, fps, *stored, self.turns, self.request.split.trim_frames)
         self.splitter = Splitter(self.request.split, fps)
         self.held: deque[tuple[float, Any]] = deque()  # frames whose scene is not known yet

@@ -75,8 +75,9 @@ class CroppedClip:
         self.width, self.height = right - left, bottom - top
 
     def frames(self, needs: Frames) -> Pictures:
-        """[T,H,W] or [T,H,W,3]: the frames taken of the whole clip, less their margins."""
-        return inside(self._whole.frames(needs), self._margins)
+        """[T,H,W] or [T,H,W,3]: the frames taken of the whole clip, less their margins; all its vectors."""
+        frames = self._whole.frames(needs)
+        return frames if needs.color == "vectors" else inside(frames, self._margins)
 
     def times(self, needs: Frames) -> NDArray[np.float64]:
         """[T] seconds of the source at which `frames` were taken."""

@@ -33,7 +33,7 @@ SURE, SHORTEST, LONGEST = 0.3, 1.0, 4.0  # probability that ends a shot; seconds
 KINDS: dict[str, dict[str, Any]] = {
     "h264 640x360 25": {"size": (640, 360), "fps": 25.0, "codec": "libx264"},
     "h264 crf 35 1280x720 29.97": {"size": (1280, 720), "fps": 30000 / 1001, "options": {"crf": "35"}},
-    "mpeg4 320x240 15": {"size": (320, 240), "fps": 15.0, "codec": "mpeg4", "suffix": ".avi"},
+    "mpeg4 320x240 15": {"size": (320, 240), "fps": 15.0, "codec": "mpeg4", "suffix": ".mkv"},
     "hevc 480x854 24": {"size": (480, 854), "fps": 24.0, "codec": "libx265"},
     "h264 grey 640x360 25": {"size": (640, 360), "fps": 25.0, "look": "grey"},
     "h264 dark 640x360 25": {"size": (640, 360), "fps": 25.0, "look": "dark"},
