@@ -3,7 +3,7 @@
 Source: PP-OCRv4's detector and recogniser (PaddleOCR; DB, Liao et al., AAAI 2020; SVTR, Du et al., IJCAI
 2022) through rapidocr-onnxruntime, whose wheel carries the weights. cosmos-curate and Data-Juicer stop at
 the detector's boxes; on real photographs it also boxes cups, clocks and horses. Here a box counts if the
-recogniser reads two letters in it, or if the frame has four boxes or more (writing that it reads in part):
+recogniser reads two letters in it, or if the frame has six boxes or more (writing that it cannot read):
 on scikit-image's pictures that leaves text.png and page.png.
 
 Videos are looked at in grey at no more than 640 pixels, up to three frames, which `subtitles` and
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONFIDENT = 0.5  # of the recogniser, RapidOCR's own default
-MANY_BOXES = 4
+MANY_BOXES = 6
 MOST_READ = 16  # boxes a frame, the largest: enough to reject it
 MOST_FRAMES = 3
 IMAGE_SHORTEST = 640  # pixels; small pictures are enlarged, for handwriting
@@ -91,7 +91,7 @@ def _measures(frame: NDArray[np.uint8], shortest: int) -> tuple[float, int, int]
     wanted = sorted(boxes, key=lambda box: -box.area)[:MOST_READ]
     lines = dict(zip(wanted, ocr.read(frame, wanted, shortest), strict=True))
     readable = [box for box, line in lines.items() if line.confidence >= CONFIDENT and line.characters >= 2]
-    counted = boxes if len(boxes) >= MANY_BOXES and readable else readable
+    counted = boxes if len(boxes) >= MANY_BOXES else readable
     mask = np.zeros(frame.shape, np.uint8)
     for box in counted:
         cv2.fillPoly(mask, [np.array(box.corners).astype(np.int32)], 1)

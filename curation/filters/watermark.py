@@ -4,19 +4,21 @@ Sources: for videos, gradients that agree over frames (Dekel et al., CVPR 2017),
 patch's own surroundings, so that a still camera is no watermark; for both, writing in a corner, as in
 cosmos-curate's artificial-text filter (10% margins), here only if it is overlaid; the same writing three
 times or more, names of picture agencies, and peaks of the autocorrelation for tiled marks. Data-Juicer's
-video_watermark_filter is a classifier at 0.8: `weights` takes any such model; none comes with the package,
-and without one `classifier` is 0 and takes no part.
+video_watermark_filter is a classifier at 0.8: `weights` takes any such model, small enough for the memory
+limit of the process that decodes; none comes with the package, and without one there is no such score.
 
-A single image does not tell a logo without writing in its corner from the scene: that needs a classifier.
+A single image does not tell a logo without writing in its corner from the scene: that needs a classifier,
+and images have no score `logo`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from curation.filters import Clip, Cost, Filter, Frames
+from curation.weights import located, package_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,12 +35,17 @@ MOST_READ = 16  # boxes of an image, the largest
 IMAGE_SHORTEST = 640  # pixels; small images are enlarged
 
 
+def _located(weights: str | None) -> str | None:
+    return located(weights) if weights else None
+
+
 class Watermark(Filter):
     """Bounds on five kinds of evidence."""
 
     cost: ClassVar = Cost.MODEL
     needs: ClassVar = (LOOK,)
     scores: ClassVar = ("logo", "constant_text", "stock_words", "repeated_text", "tiling", "classifier")
+    optional: ClassVar = ("logo", "classifier")
     thresholds: ClassVar = {
         "max_logo": ("logo", "max"),
         "max_constant_text": ("constant_text", "max"),
@@ -74,7 +81,7 @@ class Watermark(Filter):
     max_classifier: float | None = Field(
         default=0.8, ge=0, le=1, description="mean probability of a watermark by the model of `weights`"
     )
-    weights: str | None = Field(
+    weights: Annotated[str | None, AfterValidator(_located)] = Field(
         default=None, description="folder or hub id of a transformers image-classification model"
     )
 
@@ -82,17 +89,23 @@ class Watermark(Filter):
         """Colour frames only for a classifier."""
         return (LOOK, COLOUR) if self.weights else (LOOK,)
 
-    def measure(self, clip: Clip) -> dict[str, float]:
-        """Two shares from 0 to 1, two counts, deviations, and a probability; 0 where there is no evidence."""
-        found = _of_image(clip) if clip.kind == "image" else _of_video(clip)
-        return found | {"classifier": self._classified(clip)}
-
-    def _classified(self, clip: Clip) -> float:
+    def revision(self) -> str | None:
+        """The package with the OCR's weights, and the classifier's. Raises InputError without them."""
+        ocr = package_version("rapidocr-onnxruntime", "PP-OCRv4", "ocr")
         if not self.weights:
-            return 0.0
+            return ocr
         from curation.marks import classifier
 
-        return classifier.probability(self.weights, clip.frames(COLOUR))
+        return f"{ocr}, {classifier.revision(self.weights)}"
+
+    def measure(self, clip: Clip) -> dict[str, float]:
+        """Probabilities and shares from 0 to 1, counts, deviations; 0 where there is no evidence."""
+        found = _of_image(clip) if clip.kind == "image" else _of_video(clip)
+        if self.weights:
+            from curation.marks import classifier
+
+            found["classifier"] = classifier.probability(self.weights, clip.frames(COLOUR))
+        return found
 
 
 def _of_video(clip: Clip) -> dict[str, float]:
@@ -105,7 +118,9 @@ def _of_video(clip: Clip) -> dict[str, float]:
     standing = [
         float(one.track.shown.mean())
         for one in found
-        if one.kind == "overlay" and overlays.legible(one.line) and not one.is_subtitle
+        if overlays.legible(one.line)
+        and not one.is_subtitle
+        and (one.kind == "overlay" or (one.whole and _is_name(one.track.box, one.shape)))
     ]
     return {
         "logo": constancy.score(frames),
@@ -122,18 +137,19 @@ def _of_image(clip: Clip) -> dict[str, float]:
     boxes = sorted(ocr.boxes(picture, IMAGE_SHORTEST), key=lambda box: -box.area)[:MOST_READ]
     lines = ocr.read(picture, boxes, IMAGE_SHORTEST)
     named = [
-        overlays.legible(line)
-        and (_is_corner_name(box, picture.shape) or overlays.in_middle(box, picture.shape))
+        overlays.legible(line) and _is_name(box, picture.shape)
         for box, line in zip(boxes, lines, strict=True)
     ]
     said = _said([lines])
-    return {"logo": 0.0, "constant_text": float(any(named)), **said, "tiling": _tiling(picture)}
+    return {"constant_text": float(any(named)), **said, "tiling": _tiling(picture)}
 
 
-def _is_corner_name(box: Box, shape: tuple[int, ...]) -> bool:
+def _is_name(box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether a box is as names are on a picture that does not move: small in a corner, or in the middle."""
     from curation.text import overlays
 
-    return overlays.in_corner(box, shape) and overlays.upright(box) and overlays.low(box, shape)
+    small = overlays.upright(box) and overlays.low(box, shape)
+    return (small and overlays.in_corner(box, shape)) or overlays.in_middle(box, shape)
 
 
 def _said(frames: Sequence[Sequence[Line]]) -> dict[str, float]:

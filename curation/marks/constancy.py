@@ -86,7 +86,7 @@ def measure(frames: Bytes) -> Maps:
     chosen = frames[_spread(len(frames))]
     count = len(chosen)
     shape = frames.shape[1:]
-    across, down, length, sums, squares = (np.zeros(shape, np.float32) for _ in range(5))
+    across, down, length, sums, squares = np.zeros((5, *shape), np.float32)
     for frame in chosen:
         dx = cv2.Sobel(frame, cv2.CV_32F, 1, 0, scale=1 / 8)
         dy = cv2.Sobel(frame, cv2.CV_32F, 0, 1, scale=1 / 8)
@@ -98,7 +98,7 @@ def measure(frames: Bytes) -> Maps:
     steady, length = cv2.magnitude(across, down) / count, length / count
     agreement = steady / (length + 1)
     variance = np.maximum(squares / count - (sums / count) ** 2, 0)
-    change: Floats = np.sqrt(variance, dtype=np.float32)
+    change = np.sqrt(variance)
     strong = length > LEVELS[0]
     still = float(((agreement > AGREE) & (steady > LEVELS[0])).sum() / max(1, strong.sum()))
     return Maps(steady, agreement, change, still)
