@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from curation.dataset import Dataset
 
 
+ROUNDING = 5e-4  # seconds: time stamps are whole ticks
+
+
 class Media(NamedTuple):
     """Bytes of a clip or image and, for edits, of the source it was edited from."""
 
@@ -54,21 +57,19 @@ def _still(media: bytes, count: int) -> list[Image.Image]:
 
 
 def _moving(media: bytes, count: int, fps: float) -> list[Image.Image]:
+    """The frames on show at times k / fps by their own time stamps: not every clip has a constant rate."""
     import av
 
-    images: dict[int, Image.Image] = {}
-    last = None
+    images: list[Image.Image] = []
+    shown = None
     with av.open(io.BytesIO(media)) as container:
-        stream = container.streams.video[0]
-        rate = float(stream.average_rate or stream.guessed_rate or fps)
-        wanted = [int(k / fps * rate + 1e-4) for k in range(count)]  # the frame on show at time k / fps
-        for position, frame in enumerate(container.decode(stream)):
-            last = frame
-            if position in wanted:
-                images[position] = frame.to_image()
-            if position >= wanted[-1]:
+        for frame in container.decode(video=0):
+            start = frame.time if shown is None else start
+            while shown and len(images) < count and frame.time - start > len(images) / fps + ROUNDING:
+                images.append(shown.to_image())
+            shown = frame
+            if len(images) == count:
                 break
-    if last is None:
+    if shown is None:
         raise ValueError("no frame in the clip")
-    end = last.to_image()  # stays on show to the clip's end
-    return [images.get(number, end) for number in wanted]
+    return images + [shown.to_image()] * (count - len(images))  # the last one stays on show
