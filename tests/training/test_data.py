@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import io
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -38,6 +41,25 @@ def test_the_last_frame_stays_on_show() -> None:
     """A clip of one second at 24 frames a second gives 9 frames at 8: the ninth is its last again."""
     frames = decode(clip_bytes(1, frames=24), CLIP, 8.0, "a")
     assert left_edge(frames[:, 8]) == pytest.approx(2 * 23, abs=2)
+
+
+def test_uneven_frames_are_taken_by_their_times() -> None:
+    """Of a clip that slows down halfway each frame is shown for as long as its time stamps say."""
+    shades = [16 * k for k in range(12)]
+    times = [k / 20 for k in range(6)] + [0.3 + k / 5 for k in range(6)]
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as out:
+        stream = out.add_stream("libx264", rate=20, options={"crf": "10"})
+        stream.width, stream.height, stream.codec_context.time_base = 96, 64, Fraction(1, 1000)
+        for shade, time in zip(shades, times, strict=True):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 96, 3), shade, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = round(time * 1000), Fraction(1, 1000)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    frames = decode(buffer.getvalue(), CLIP, 10.0, "a")
+    found = (frames.mean(dim=(0, 2, 3)) + 1) * 127.5
+    on_show = [max(s for s, t in zip(shades, times, strict=True) if t <= k / 10 + 1e-6) for k in range(9)]
+    assert found.tolist() == pytest.approx(on_show, abs=4)
 
 
 def test_images_are_resized_and_cropped_about_their_centre() -> None:

@@ -114,7 +114,7 @@ def test_the_page_tells_the_run(run: Run) -> None:
     for part in (
         "Loss by quartile",
         "Gradient norm",
-        "text_to_image",
+        "6 text to image",
         "408,848",
         "0.50-0.75",
         "stage-3-00000002",
