@@ -61,11 +61,12 @@ def _moving(media: bytes, count: int, fps: float) -> list[Image.Image]:
     import av
 
     images: list[Image.Image] = []
-    shown = None
+    shown, start = None, 0.0
     with av.open(io.BytesIO(media)) as container:
         for frame in container.decode(video=0):
-            start = frame.time if shown is None else start
-            while shown and len(images) < count and frame.time - start > len(images) / fps + ROUNDING:
+            time = float(frame.time or 0.0)
+            start = time if shown is None else start
+            while shown and len(images) < count and time - start > len(images) / fps + ROUNDING:
                 images.append(shown.to_image())
             shown = frame
             if len(images) == count:
