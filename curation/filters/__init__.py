@@ -38,8 +38,8 @@ class Frames:
 
     `long_side` is in pixels, None for full size; frames are never enlarged. A video clip that cannot give
     `least` frames is rejected as too short, and the filter is not asked. `lead` frames in a row begin each
-    scene, before the grid goes on. `bgr_gray` is grey by way of 8-bit BGR, as OpenCV reads a file; `vectors`
-    are no pixels but `VECTORS` below.
+    scene, before the grid goes on. `bgr_gray` is grey by way of 8-bit BGR, as OpenCV reads a file: always
+    full size, pixels square or not. `vectors` are no pixels but `VECTORS` below.
     """
 
     fps: float | None = None

@@ -45,13 +45,13 @@ def gray(frame: Any, size: tuple[int, int]) -> Bytes:
     return small.copy() if full_range(frame) else cv2.LUT(small, STRETCH)
 
 
-def bgr_gray(frame: Any, size: tuple[int, int]) -> Bytes:
-    """[H,W], grey as OpenCV reads a file: by swscale to 8-bit BGR, whatever the matrix, then to grey.
+def bgr_gray(frame: Any) -> Bytes:
+    """[H,W] of all stored pixels, grey as OpenCV reads a file: by swscale to 8-bit BGR, then to grey.
 
     Dear, and for definitions made on it alone: optical flow of flat areas follows the rounding.
     """
-    whole: Bytes = cv2.cvtColor(frame.to_ndarray(format="bgr24"), cv2.COLOR_BGR2GRAY)
-    return _resized(whole, size, cv2.INTER_AREA)
+    grey: Bytes = cv2.cvtColor(frame.to_ndarray(format="bgr24"), cv2.COLOR_BGR2GRAY)
+    return grey
 
 
 def rgb(frame: Any, size: tuple[int, int]) -> Bytes:

@@ -126,8 +126,11 @@ class Sampler:
 
     def picture(self, frame: Any, needs: Frames) -> Bytes:
         """A frame at the size and colour asked for, rotation applied."""
-        make = {"gray": planes.gray, "bgr_gray": planes.bgr_gray, "rgb": planes.rgb}[needs.color]
-        picture = make(frame, fit(*self._size, needs.long_side))
+        if needs.color == "bgr_gray":
+            picture = planes.bgr_gray(frame)
+        else:
+            make = planes.gray if needs.color == "gray" else planes.rgb
+            picture = make(frame, fit(*self._size, needs.long_side))
         return np.ascontiguousarray(np.rot90(picture, self._turns)) if self._turns else picture
 
 
