@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from curation.caption import CaptionConfig
+from curation.edits import EditsConfig
 from curation.filters import Filter, parse
 from curation.sources import Source
 from curation.sources._source import Location
@@ -81,6 +82,7 @@ class CurateRequest(BaseModel):
     split: SplitConfig = SplitConfig()
     filters: tuple[str | dict[str, dict[str, Any] | None], ...] = ()
     dedup: DedupConfig = DedupConfig()
+    edits: EditsConfig = EditsConfig()
     caption: CaptionConfig = CaptionConfig()
     shards: ShardsConfig = ShardsConfig()
     cluster: dict[str, Any] = Field(
@@ -114,6 +116,8 @@ class CurateRequest(BaseModel):
             "shards": self.shards.model_dump(exclude={"max_error_share"}),
             "score_all": self.score_all,
         }
+        if self.edits != EditsConfig():  # recipes without it keep their hash
+            parts["edits"] = self.edits.model_dump()
         return _sha256(parts)
 
     def measured(self) -> dict[str, Any]:

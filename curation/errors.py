@@ -33,6 +33,15 @@ SLUGS = {
     "out_of_memory": "decoding needed more memory than the limit",
     "timeout": "decoding took longer than the limit",
     "crashed": "decoding killed its process",
+    "bad_record": "a dataset's record that cannot be parsed or lacks what it must have",
+    "no_conversation": "a record about media in which nothing is asked and answered",
+    "placeholder_count": "a conversation shows another number of media than its record names",
+    "wrong_kind": "an image where a record says video, or a video where it says image",
+    "outside_root": "a name that leads out of the folder it is relative to",
+    "bad_name": "a name that is not UTF-8",
+    "opted_out": "the media's server or site asks not to be used for training",
+    "refused": "an address that may not be asked: private, or not of http or https",
+    "too_large": "a download larger than the limit",
     "filter_failed": "a filter raised an exception or gave a score that is not finite",
 }
 

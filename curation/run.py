@@ -10,15 +10,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from curation import caption, engine
+from curation import caption, edits, engine
 from curation.config import CurateRequest
 from curation.dataset import VERDICTS, Dataset
 from curation.events import Emit, Stage
-from curation.sources import Item, list_items
+from curation.sources import DatasetSource, Item, list_items
 from curation.steps import cutter
 from curation.steps.assemble import SHARD, Assembler, pack
 from curation.steps.carry import carry
-from curation.steps.cutter import CUT
+from curation.steps.cuts import CUT
 from curation.steps.finishing import finish
 from curation.steps.judge import JUDGED, KNOWN, Outcome
 from curation.steps.judging import judge_all
@@ -197,7 +197,8 @@ class _Run:
         rules = self._request.rules()
         captions = caption.SCORES if self._request.caption.asks_a_model else ()
         scores = (f"{rule.name()}_{score}" for rule in rules for score in rule.scores)
-        return sorted({*known, *cutter.SCORES, *captions, *scores})
+        pairs = edits.SCORES if any(isinstance(one, DatasetSource) for one in self._request.sources) else ()
+        return sorted({*known, *cutter.SCORES, *captions, *pairs, *scores})
 
     def _lineage(self) -> dict[str, str]:
         return {"run_id": self._request.run_id, "recipe_sha256": self._request.recipe_sha256()}

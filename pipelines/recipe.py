@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from curation.caption import CaptionConfig
 from curation.config import DedupConfig, ShardsConfig
+from curation.edits import EditsConfig
 from curation.errors import InputError
 from curation.filters import parse as parse_filters
 from curation.gates import GatesConfig
@@ -34,6 +35,7 @@ class Recipe(BaseModel):
     split: SplitConfig = SplitConfig()
     filters: list[str | dict[str, dict[str, Any] | None]] = Field(default_factory=list)
     dedup: DedupConfig = DedupConfig()
+    edits: EditsConfig = EditsConfig()
     caption: CaptionConfig = CaptionConfig()
     shards: ShardsConfig = ShardsConfig()
     gates: GatesConfig = GatesConfig()

@@ -30,7 +30,7 @@ def curate(
 ) -> dict[str, Any]:
     """Return the curation job's request."""
     document = recipe.model_dump(mode="json", exclude_none=True)
-    parts = ("sources", "split", "filters", "dedup", "caption", "shards")
+    parts = ("sources", "split", "filters", "dedup", "edits", "caption", "shards")
     return {
         **{part: document[part] for part in parts},
         "cluster": document.get("cluster", {}),

@@ -124,6 +124,12 @@ class MediaWorker:
         windows = [Window(start, end, [rest.read(size) for size in sizes]) for start, end, sizes in told]
         return windows, answer["seen_text"]
 
+    def compare(self, source: str | Path, target: str | Path) -> dict[str, Any]:
+        """How an edit's target differs from its source (curation.media.pairs)."""
+        message = {"do": "compare", "path": os.fspath(source), "target": os.fspath(target)}
+        told: dict[str, Any] = self._ask(message)[0]["told"]
+        return told
+
     def _ask(
         self, message: dict[str, Any], apart: tuple[Filter, ...] = (), hear: Hear = _deaf
     ) -> tuple[dict[str, Any], bytes]:

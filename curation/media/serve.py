@@ -89,6 +89,10 @@ def _do(message: dict[str, Any], max_pixels: int, channel: socket.socket) -> tup
         request = ScanRequest.from_json(message["request"])
         delivery = Delivery(hand_over, message["every_seconds"])
         return {}, scan(path, request, max_pixels, HandedOver(channel), delivery).to_json().encode()
+    if message["do"] == "compare":
+        from curation.media.pairs import compare
+
+        return {"told": compare(path, Path(message["target"]), max_pixels)}, b""
     if message["do"] == "windows":
         from curation.media.windows import Windows, take
 

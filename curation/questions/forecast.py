@@ -18,7 +18,9 @@ from curation.config import CurateRequest
 from curation.errors import InputError
 from curation.media.records import ScanRequest
 from curation.sources import Item, list_items
-from curation.steps.cutter import CUT, Cutter, Take
+from curation.sources.members import parse_record
+from curation.steps.cuts import CUT
+from curation.steps.cutter import Cutter, Take
 from curation.steps.judge import JUDGED, Judge
 from curation.steps.ordering import foresee
 from curation.store.commits import newest
@@ -106,7 +108,8 @@ def _published(request: CurateRequest) -> Mapping[str, Any] | None:
 def _look(request: CurateRequest, order: tuple[str, ...], items: Sequence[Item], folder: Path) -> list[Seen]:
     staging = Staging(str(folder / "dataset"), request.recipe_sha256())
     scan = ScanRequest(request.split, request.rules(), request.score_all, order=order)
-    judge, cutter = Judge(staging, scan.to_json()), Cutter(staging, request.caption, request.filters)
+    judge = Judge(staging, scan.to_json(), None, request.edits)
+    cutter = Cutter(staging, request.caption, request.filters)
     warm = _picture(folder / "warm.png")
     look = _looking(staging, judge, cutter)
     look(warm, True)
@@ -121,7 +124,7 @@ def _looking(staging: Staging, judge: Judge, cutter: Cutter) -> Callable[[Item, 
         sha256 = judge(item)["sha256"]
         rows = staging.read(JUDGED, [sha256])[0].to_pylist() if sha256 else []
         kept = [row for row in rows if row["verdict"] == "kept" or everything]
-        if kept:
+        if kept and parse_record(item.uri) is None:  # a record's media is at hand when it is judged
             cutter(Take(item.uri, str(sha256), [row["sample_id"] for row in kept]))
         taken = time.perf_counter() - began
         sizes = staging.names(CUT)
@@ -130,7 +133,7 @@ def _looking(staging: Staging, judge: Judge, cutter: Cutter) -> Callable[[Item, 
             "kept": len(kept),
             "rejected": sum(row["verdict"] == "rejected" for row in rows),
             "error": sum(row["verdict"] == "error" for row in rows) if rows else 1,
-            "hours": sum(row["end_s"] - row["start_s"] for row in kept) / 3600,
+            "hours": sum((row["end_s"] or 0.0) - (row["start_s"] or 0.0) for row in kept) / 3600,
             "bytes": sum(sizes.get(row["sample_id"], 0) for row in kept),
             "seconds": taken,
         }

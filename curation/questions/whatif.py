@@ -16,7 +16,7 @@ from curation.questions.thresholds import Rule, rules_of
 from curation.steps.dedup import find_duplicates
 from curation.steps.plan import PUBLISHED, Row, candidate
 from curation.store.commits import newest
-from curation.store.rows import EXACT_DUPLICATE, NEAR_DUPLICATE, looks_like, original
+from curation.store.rows import EXACT_DUPLICATE, GENERATION, NEAR_DUPLICATE, looks_like, original
 from curation.store.versions import fate, moves
 
 KEPT: Row = {"verdict": "kept", "filter": None, "reason": None, "detail": None}
@@ -92,7 +92,7 @@ class _Judge:
 
         Rules before the one that rejected let the clip pass: they are asked again only if they are touched.
         """
-        if row["verdict"] == "error" or row["reason"] == EXACT_DUPLICATE:
+        if row["verdict"] == "error" or row["reason"] == EXACT_DUPLICATE or row["task"] not in GENERATION:
             return {}
         rejected = row["verdict"] == "rejected"
         by = self._places.get(row["filter"]) if rejected else len(self._rules)

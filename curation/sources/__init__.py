@@ -1,4 +1,4 @@
-"""Where media comes from: a folder, a file, a list or a manifest of files, shards, or the sample.
+"""Where media comes from: a folder, a file, a list or a manifest of files, shards, a dataset, or the sample.
 
 Every regular file that a source lists, every member of a shard that may be media, and every record of a
 manifest is an input and ends as at least one row; whether it is an image or a video, its content says later.
@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 from curation.errors import InputError
 from curation.sources._guess import guess
 from curation.sources._source import REPEATED, STEP, Item, absolute
+from curation.sources.datasets import DatasetSource
 from curation.sources.file import FileSource
 from curation.sources.folder import FolderSource
 from curation.sources.manifest import ManifestSource
@@ -30,6 +31,7 @@ from curation.stores import is_local
 
 __all__ = [
     "REPEATED",
+    "DatasetSource",
     "FileSource",
     "FolderSource",
     "Item",
@@ -43,7 +45,7 @@ __all__ = [
     "list_items",
 ]
 
-_KEYS = ("folder", "file", "list", "manifest", "webdataset", "parquet", "sample")
+_KEYS = ("folder", "file", "list", "manifest", "webdataset", "parquet", "dataset", "sample")
 _WANTED = f"a source has one of {', '.join(f'{key}: PATH' for key in _KEYS[:-1])}, sample: true"
 
 
@@ -71,6 +73,7 @@ Source = Annotated[
     | Annotated[ManifestSource, Tag("manifest")]
     | Annotated[WebDatasetSource, Tag("webdataset")]
     | Annotated[ParquetSource, Tag("parquet")]
+    | Annotated[DatasetSource, Tag("dataset")]
     | Annotated[SampleSource, Tag("sample")],
     Discriminator(_kind),
     BeforeValidator(_has_kind),

@@ -26,6 +26,7 @@ class Item(NamedTuple):
     problem: str | None = None  # a slug: why the file must not be read
     caption: str | None = None  # that it came with
     detail: str | None = None  # about the problem: which line, what is wrong with it
+    reader: tuple[str, str, str] | None = None  # of a dataset's record: dataset, root of its media, downloads
 
 
 def absolute(uri: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
@@ -12,7 +13,7 @@ from curation import caption
 from curation.caption import ORIGINAL
 from curation.dataset import DEDUP_SCORE, VERDICTS, schema
 from curation.steps import cutter
-from curation.steps.cutter import CUT
+from curation.steps.cuts import CUT
 from curation.steps.framing import media_hash
 from curation.steps.judge import JUDGED
 from curation.steps.recaption import CAPTION
@@ -33,7 +34,7 @@ PLANNED = pa.schema(
 )
 _PLAIN = dict.fromkeys(PLANNED.names)
 _FROM_JUDGED = ("start_s", "end_s", "width", "height", "fps", "num_frames", "fingerprint", "thumbnail")
-_FROM_CUT = ("media", "media_format", "caption", "captioner")
+_FROM_CUT = ("media", "media_format", "edit_source", "caption", "captioner")
 
 
 def pack(
@@ -113,7 +114,7 @@ class Assembler:
 
     def _judged(self, planned: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         files = dict.fromkeys(row["source_sha256"] for row in planned if row["staged"])
-        columns = ["sample_id", "scores", *_FROM_JUDGED]
+        columns = ["sample_id", "scores", "annotation", *_FROM_JUDGED]
         tables = self._staging.read(JUDGED, files, columns)
         return {row["sample_id"]: row for table in tables for row in table.to_pylist()}
 
@@ -135,8 +136,10 @@ class Assembler:
     def _row(self, planned: dict[str, Any], judged: dict[str, Any], cut: dict[str, Any]) -> dict[str, Any]:
         scores = {**dict(judged.get("scores") or []), DEDUP_SCORE: planned[DEDUP_SCORE]}
         scores |= {name: cut[name] for name in (*cutter.SCORES, *caption.SCORES) if name in cut}
+        told = json.loads(judged.get("annotation") or "{}")
         return {
             **{name: planned[name] for name in PLANNED.names if name in self._schema.names},
+            **told,
             **{name: judged.get(name) for name in _FROM_JUDGED},
             **{name: cut.get(name) for name in _FROM_CUT},
             **self._lineage,

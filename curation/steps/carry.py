@@ -14,7 +14,8 @@ from curation import caption
 from curation.caption import ORIGINAL, SCORES, CaptionConfig
 from curation.dataset import Dataset
 from curation.steps import cutter
-from curation.steps.cutter import CUT, record, stage_cut
+from curation.steps.cuts import CUT, stage_cut
+from curation.steps.cutter import record
 from curation.steps.framing import FRAMED, FRAMES, media_hash
 from curation.steps.judge import JUDGED
 from curation.steps.recaption import CAPTION, CAPTIONED

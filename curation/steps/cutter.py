@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
-import pyarrow as pa
-
 from curation import caption
 from curation.caption import CaptionConfig
 from curation.cascade import margins_of
@@ -15,26 +13,15 @@ from curation.errors import MediaError
 from curation.filters import parse
 from curation.media.child import MediaWorker
 from curation.media.records import Finish
+from curation.steps.cuts import stage_cut
 from curation.steps.fetch import Fetched, fetched
 from curation.steps.framing import stage_frames
 from curation.steps.judge import JUDGED
 from curation.store.rows import TASKS
 from curation.store.staging import Staging
 
-CUT = "cut"  # the stage's name
 Entries = Sequence[str | Mapping[str, Any]]  # filters, as a recipe names them
 KINDS = {task: kind for kind, task in TASKS.items()}
-FINISHED = pa.schema(
-    [
-        ("sample_id", pa.string()),
-        ("media", pa.binary()),
-        ("media_format", pa.string()),
-        ("caption", pa.string()),
-        ("captioner", pa.string()),
-        ("cut_copied", pa.float64()),
-        ("cut_hidden", pa.float64()),
-    ]
-)
 # Of kept clips: whether the pictures are the source's own (1) or encoded anew (0); frames with blurred faces.
 SCORES = ("cut_copied", "cut_hidden")
 
@@ -117,12 +104,6 @@ class Cutter:
             "captioner": self._captioner.name if self._captioner and text is not None else None,
         }
         stage_cut(self._staging, clip["sample_id"], row)
-
-
-def stage_cut(staging: Staging, sample_id: str, finished: dict[str, Any]) -> None:
-    """Stage a clip's bytes and the caption that needs no model."""
-    row = {"sample_id": sample_id, **finished}
-    staging.write(CUT, sample_id, pa.Table.from_pylist([row], schema=FINISHED))
 
 
 def record(row: dict[str, Any]) -> dict[str, Any]:

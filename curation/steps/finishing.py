@@ -11,11 +11,13 @@ from curation import engine
 from curation.caption import ORIGINAL
 from curation.config import CurateRequest
 from curation.events import Emit, Stage
-from curation.steps.cutter import CUT, Cutter, Take
+from curation.steps.cuts import CUT
+from curation.steps.cutter import Cutter, Take
 from curation.steps.framing import FRAMES
 from curation.steps.losses import Losses
 from curation.steps.plan import Plan, Row
 from curation.steps.recaption import CAPTION, Recaptioner
+from curation.store.rows import GENERATION
 from curation.store.staging import Staging
 
 CLIPS_AT_ONCE = 16  # of one file, that one worker finishes in one go
@@ -77,7 +79,8 @@ class _Finishing:
         self._stage.add(kept + failed, kept=kept, errors=failed, reused=kept if reused else 0)
 
     def _waits(self, row: Row) -> bool:
-        return self._config.asks_a_model and row["verdict"] == "kept" and row.get("captioner") != ORIGINAL
+        wanted = self._config.asks_a_model and row["task"] in GENERATION
+        return wanted and row["verdict"] == "kept" and row.get("captioner") != ORIGINAL
 
     def _excused(self, failures: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Failures, less those of clips that fall back on the caption that they came with."""

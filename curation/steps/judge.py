@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, TypedDict
 
 import pyarrow as pa
 
+from curation.edits import EditsConfig
 from curation.errors import MediaError
 from curation.media.child import MediaWorker
 from curation.media.records import ScanRequest, ScanResult, Span, span_of
 from curation.sources import REPEATED, Item
+from curation.sources.members import parse_record
+from curation.steps.annotated import Annotated
 from curation.steps.fetch import Fetched, fetched
 from curation.steps.restage import DECIDED, MEASURED
 from curation.store import rows
@@ -49,12 +53,15 @@ class Judge:
     `known` names the staged table of the files that need no decoding.
     """
 
-    def __init__(self, staging: Staging, request: str, known: str | None = None) -> None:
+    def __init__(
+        self, staging: Staging, request: str, known: str | None = None, edits: EditsConfig | None = None
+    ) -> None:
         self._staging = staging
         self._request = ScanRequest.from_json(request)
         self._published = _hashes(staging, known) if known else frozenset()
         self._beside = {stage: _by_file(staging, stage) for stage in (DECIDED, MEASURED, PART)}
         self._worker = MediaWorker()
+        self._annotated = Annotated(staging, self._worker, edits or EditsConfig())
 
     def __call__(self, item: Item) -> Outcome:
         """Judge one input. Raises InputError if the recipe, not the file, is at fault."""
@@ -64,6 +71,8 @@ class Judge:
         if item.problem:
             return _failed(item.uri, item.problem, item.detail or PROBLEMS[item.problem])
         try:
+            if parse_record(item.uri):
+                return self._record(item)
             with fetched(item.uri) as file:
                 return self._judge(item.uri, file)
         except MediaError as error:
@@ -76,9 +85,22 @@ class Judge:
         if state == "judged":
             self._staging.write(JUDGED, file.sha256, self._scan(uri, file))
             self._forget(file.sha256)
-        columns = ["verdict", "filter", "reason", "detail"]
-        (table,) = self._staging.read(JUDGED, [file.sha256], columns)
-        return _outcome(uri, file.sha256, state, table.to_pylist())
+        return self._staged(uri, file.sha256, state)
+
+    def _record(self, item: Item) -> Outcome:
+        """Judge a dataset's record. Raises MediaError if it cannot be read, or its media is not there."""
+        with ExitStack() as stack:
+            record = self._annotated.open(item, stack)
+            if record.content in self._published:
+                return _outcome(item.uri, record.content, "published", [])
+            state = "staged" if self._staging.has(JUDGED, record.content) else "judged"
+            if state == "judged":
+                self._staging.write(JUDGED, record.content, self._annotated.judge(record))
+        return self._staged(item.uri, record.content, state)
+
+    def _staged(self, uri: str, sha256: str, state: str) -> Outcome:
+        (table,) = self._staging.read(JUDGED, [sha256], ["verdict", "filter", "reason", "detail"])
+        return _outcome(uri, sha256, state, table.to_pylist())
 
     def _scan(self, uri: str, file: Fetched) -> pa.Table:
         """All clips of a file.

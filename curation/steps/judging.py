@@ -32,7 +32,7 @@ def judge_all(
     Raises StoppedError if most of them fail.
     """
     scan = ScanRequest(request.split, request.rules(), request.score_all, order=tuple(order))
-    make = partial(Judge, staging, scan.to_json(), known)
+    make = partial(Judge, staging, scan.to_json(), known, request.edits)
     tally = _Tally(items, request.shards.max_error_share, emit)
     largest_first = sorted(items, key=lambda item: -item.size)  # or one long film is left at the end
     try:

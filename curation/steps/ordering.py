@@ -159,7 +159,7 @@ class Sampler:
 def _sample(items: Sequence[Item]) -> list[Item]:
     """Some of the smaller half, always the same ones."""
     middle = sorted(item.size for item in items)[len(items) // 2]
-    small = [item for item in items if not item.problem and item.size <= middle]
+    small = [item for item in items if not item.problem and not item.reader and item.size <= middle]
     return sorted(small, key=lambda item: hashlib.sha256(item.uri.encode()).digest())[:SAMPLE]
 
 

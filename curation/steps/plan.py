@@ -154,10 +154,10 @@ class Planner:
                 yield row["sample_id"]
 
     def _mark_near_duplicates(self, plan: Plan, dedup: DedupConfig) -> None:
-        kept = [row for row in plan.new if row["verdict"] == "kept"]
+        kept = [row for row in plan.new if _is_compared(row)]
         if not kept:
             return
-        standing = (row for row in self._published if row["verdict"] == "kept")
+        standing = (row for row in self._published if _is_compared(row))
         old = [row for row in standing if row["sample_id"] not in plan.replaced]
         asked = [candidate(row, bool(row.get("standing"))) for row in kept]
         found = find_duplicates([*(candidate(row, True) for row in old), *asked], dedup)
@@ -165,6 +165,11 @@ class Planner:
             match = found.get(row["sample_id"])
             if match and not row.get("standing"):
                 row |= {**rows.looks_like(match.winner, match.hamming), DEDUP_SCORE: match.hamming}
+
+
+def _is_compared(row: Row) -> bool:
+    """Whether a row may be a duplicate for its looks: a picture may well be asked about twice."""
+    return row["verdict"] == "kept" and row["task"] in rows.GENERATION
 
 
 def _unread(uri: str, outcome: Outcome) -> Row:

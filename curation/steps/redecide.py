@@ -47,7 +47,8 @@ def redecide(
     measured = {commit.get("recipe_sha256"): commit.get("measured") for commit in reversed(list(history))}
     files: dict[str, list[Row]] = {}
     for row in published:
-        if row["source_sha256"] is not None and row["reason"] != rows.EXACT_DUPLICATE:
+        curated = row["task"] is None or row["task"] in rows.GENERATION
+        if row["source_sha256"] is not None and row["reason"] != rows.EXACT_DUPLICATE and curated:
             files.setdefault(row["source_sha256"], []).append(row)
     judge = _Judge(request, now, order)
     found = Decided()

@@ -12,6 +12,7 @@ import pyarrow as pa
 from curation.media.records import ClipRecord, ScanResult, Span, span_of
 
 TASKS = {"image": "text_to_image", "video": "text_to_video"}
+GENERATION = frozenset(TASKS.values())  # tasks whose media is curated; that of others came with its text
 DEDUP = "dedup"
 EXACT_DUPLICATE, NEAR_DUPLICATE = "exact_duplicate", "near_duplicate"  # reasons
 _SAME, _ALIKE = "same bytes as ", "looks like "  # how the details of duplicates begin
@@ -36,9 +37,10 @@ JUDGED = pa.schema(
         ("fingerprint", pa.binary()),
         ("thumbnail", pa.binary()),
         ("signals", pa.string()),  # JSON
+        ("annotation", pa.string()),  # JSON: what a dataset's record says, by the columns of the same names
     ]
 )
-BULKY = ("thumbnail", "signals")
+BULKY = ("thumbnail", "signals", "annotation")
 
 
 def sample_id(content: str, span: str, task: str | None) -> str:
