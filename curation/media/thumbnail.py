@@ -37,7 +37,7 @@ def pick(samples: Samples, start_s: float, end_s: float) -> list[NDArray[np.uint
 def strip(pictures: list[NDArray[np.uint8]]) -> bytes:
     """A JPEG of up to five pictures side by side, 96 px high (black above and below wide ones).
 
-    WebP takes six times as long, for a sixth fewer bytes. Chroma is whole, for colours are named from it.
+    WebP takes six times as long, for a quarter fewer bytes. Chroma is whole, for colours are named from it.
     """
     distinct = [p for i, p in enumerate(pictures) if all(p is not q for q in pictures[:i])]
     row = np.hstack([_framed(picture) for picture in distinct[:FRAMES]])
