@@ -15,24 +15,24 @@ SIZES: tuple[Size, ...] = get_args(Size)
 MOTIONS: tuple[Motion, ...] = get_args(Motion)
 DIRECTIONS: tuple[Motion, ...] = MOTIONS[1:]
 
-# sRGB. Colours of shapes differ in hue, not in brightness alone, and none is near a background:
-# blurred and compressed they stay what they are.
+# sRGB. Colours of shapes differ in hue, not in brightness alone; backgrounds are dark and shapes bright, as
+# video keeps colour at half the resolution of brightness: blurred and compressed they stay what they are.
 COLORS: dict[str, tuple[int, int, int]] = {
-    "red": (220, 40, 40),
-    "orange": (245, 140, 20),
+    "red": (235, 45, 45),
+    "orange": (250, 145, 20),
     "yellow": (245, 230, 60),
-    "green": (40, 175, 65),
-    "blue": (45, 95, 235),
-    "purple": (145, 55, 200),
-    "pink": (250, 155, 200),
+    "green": (45, 190, 70),
+    "blue": (60, 120, 255),
+    "purple": (165, 70, 220),
+    "pink": (250, 160, 205),
     "white": (245, 245, 245),
 }
 BACKGROUNDS: dict[str, tuple[int, int, int]] = {
-    "black": (15, 15, 15),
-    "gray": (128, 128, 128),
-    "brown": (105, 68, 40),
-    "navy": (20, 30, 90),
-    "teal": (10, 95, 95),
+    "black": (8, 8, 8),
+    "gray": (66, 66, 66),
+    "brown": (74, 42, 16),
+    "navy": (14, 20, 84),
+    "teal": (0, 62, 64),
 }
 RADIUS: dict[Size, float] = {"small": 0.13, "large": 0.21}  # of a frame's side, centre to farthest point
 STEP: dict[Motion, Point] = {
