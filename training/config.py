@@ -67,6 +67,13 @@ class EncodedSection(Section):
     shard_megabytes: int = Field(default=256, ge=1, description="about the size of a new shard")
 
 
+class DatasetMix(Section):
+    """How one dataset takes part in the batches of its tasks."""
+
+    weight: float = Field(default=1.0, ge=0.0, description="against its task's other datasets; 0: not at all")
+    max_samples: int | None = Field(default=None, ge=1, description="of a task; which ones, their ids say")
+
+
 class MixSection(Section):
     """What the batches are made of."""
 
@@ -78,6 +85,15 @@ class MixSection(Section):
     weights: dict[Task, Annotated[float, Field(ge=0.0)]] | None = Field(
         default=None,
         description="share of each task, over those that the dataset has; left out: the paper's Table 1",
+    )
+    datasets: dict[str, DatasetMix] = Field(
+        default_factory=dict, description="by what stands in the dataset's `source` column"
+    )
+    temperature: float = Field(
+        default=1.0, ge=1.0, description="evens out a task's datasets: shares by samples ** (1 / temperature)"
+    )
+    max_repeats: float = Field(
+        default=4.0, ge=1.0, description="of a sample in one pass over its task, where weights ask for more"
     )
     captions_as_understanding: bool = Field(
         default=True,

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 Kind = Literal["image", "video"]
 COLUMNS = (
-    *("sample_id", "task", "width", "height", "fps", "num_frames"),
+    *("sample_id", "task", "source", "width", "height", "fps", "num_frames", "media_format"),
     *("caption", "instruction", "conversation", "scores"),
 )
+SEVERAL = "tar"  # the format of media that is several pictures, which the model is not shown yet
+PLACEHOLDERS = ("<image>", "<video>")  # where released conversations show their media
 DESCRIBE: Mapping[Kind, str] = {"image": "Describe this image.", "video": "Describe this video."}
 
 
@@ -32,6 +34,7 @@ class Sample:
     seconds: float
     prompt: str = ""
     turns: tuple[tuple[str, str], ...] = ()
+    source: str = ""
 
     @property
     def kind(self) -> Kind:
@@ -51,7 +54,8 @@ class Bucket(NamedTuple):
 def read_samples(dataset: Dataset) -> list[tuple[Sample, dict[str, float | None]]]:
     """Return the usable kept rows of a dataset version in the order of their ids, each with its scores.
 
-    Rows without the text that their task needs are left out: there is nothing to learn from them.
+    Rows without the text that their task needs are left out, there is nothing to learn from them, and so are
+    conversations about several pictures.
     """
     table = dataset.table(COLUMNS, where="verdict = 'kept'")
     pairs = ((_sample(row), row["scores"] or {}) for row in table.to_pylist())
@@ -60,14 +64,15 @@ def read_samples(dataset: Dataset) -> list[tuple[Sample, dict[str, float | None]
 
 def _sample(row: dict[str, Any]) -> Sample | None:
     task = row["task"]
-    if task not in get_args(Task):
+    if task not in get_args(Task) or row["media_format"] == SEVERAL:
         return None
     seconds = (row["num_frames"] or 1) / row["fps"] if row["fps"] else 0.0
+    source = row["source"] or ""
     prompt = row["instruction"] if task in EDITING else row["caption"]
     turns = _turns(row["conversation"] or [])
     if not (turns if task in UNDERSTANDING else prompt):
         return None
-    return Sample(row["sample_id"], task, row["width"], row["height"], seconds, prompt or "", turns)
+    return Sample(row["sample_id"], task, row["width"], row["height"], seconds, prompt or "", turns, source)
 
 
 def _turns(conversation: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -75,11 +80,18 @@ def _turns(conversation: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], 
     turns, question = [], ""
     for message in conversation:
         if message["role"] in {"user", "human"}:
-            question = message["content"]
+            question = _asked(message["content"])
         elif question and message["content"]:
             turns.append((question, message["content"]))
             question = ""
     return tuple(turns)
+
+
+def _asked(question: str) -> str:
+    """A question without placeholders: the model is shown the media before all text."""
+    for placeholder in PLACEHOLDERS:
+        question = question.replace(placeholder, "")
+    return question.strip()
 
 
 def with_captions_as_understanding(samples: Sequence[Sample]) -> list[Sample]:

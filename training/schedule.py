@@ -9,6 +9,7 @@ from typing import NamedTuple
 from training.config import EDITING, GENERATION, TABLE_1, UNDERSTANDING, StageSection, Task, TrainRequest
 from training.errors import InputError
 from training.held_out import chosen, held_out
+from training.mixing import mixed
 from training.plan import Batch, BatchPlan, Stream
 from training.samples import Sample, bucket_of, count_tasks, frame_count, with_captions_as_understanding
 from training.stages import Phase, sub_stages
@@ -51,7 +52,8 @@ def plan_phase(phase: Phase, request: TrainRequest, scored: Sequence[Scored], ve
     if request.mix.captions_as_understanding:
         samples = with_captions_as_understanding(samples)
     aside = held_out((sample for sample, _ in scored), request.stages.held_out_share)
-    streams, left_out = _streams(phase, request, [s for s in samples if s.sample_id not in aside])
+    trained = mixed([s for s in samples if s.sample_id not in aside], request.mix)
+    streams, left_out = _streams(phase, request, trained)
     others, _ = _streams(phase, request, [s for s in samples if s.sample_id in aside])
     counts = count_tasks(sample for members in streams.values() for sample in members)
     _check_buckets(phase, request, samples, counts)
