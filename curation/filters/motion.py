@@ -91,7 +91,7 @@ def _length(flow: NDArray[np.float32]) -> float:
     """Mean length of [H,W,2] vectors."""
     import cv2
 
-    return float(cv2.cartToPolar(flow[..., 0], flow[..., 1])[0].mean())
+    return float(cv2.magnitude(*cv2.split(flow)).mean())
 
 
 def _flow(method: str, weights: str | None) -> Any:

@@ -7,6 +7,7 @@ first.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import cv2
@@ -39,9 +40,28 @@ def full_range(frame: Any) -> bool:
     return bool(frame.color_range == FULL_RANGE or frame.format.name.startswith("yuvj"))
 
 
-def gray(frame: Any, size: tuple[int, int]) -> Bytes:
+class Halves:
+    """A frame's planes, each halved as often as somebody has asked for: pictures of all sizes share them."""
+
+    def __init__(self, frame: Any) -> None:
+        self._levels = [[plane] for plane in planes(frame)]
+
+    def resized(self, number: int, size: tuple[int, int], last_step: int) -> Bytes:
+        """Y, U or V at (width, height): halved while it is twice too large, which is cheap, then `last_step`.
+
+        A plane of that size already is returned as it lies, not copied.
+        """
+        levels, level = self._levels[number], 0
+        while _twice(levels[level], size):
+            if level + 1 == len(levels):
+                levels.append(_halved(levels[level]))
+            level += 1
+        return _fitted(levels[level], size, last_step)
+
+
+def gray(frame: Any, size: tuple[int, int], halves: Halves | None = None) -> Bytes:
     """[H,W], 0-255, at (width, height); at full size it equals what swscale gives for `gray`."""
-    small = _resized(planes(frame)[0], size, cv2.INTER_AREA)
+    small = (halves or Halves(frame)).resized(0, size, cv2.INTER_AREA)
     return small.copy() if full_range(frame) else cv2.LUT(small, STRETCH)
 
 
@@ -54,21 +74,25 @@ def bgr_gray(frame: Any) -> Bytes:
     return grey
 
 
-def rgb(frame: Any, size: tuple[int, int]) -> Bytes:
+def rgb(frame: Any, size: tuple[int, int], halves: Halves | None = None) -> Bytes:
     """[H,W,3] at (width, height), with the frame's own colour matrix (ITU-R BT.601 or BT.709) and range."""
-    yuv = cv2.merge([_resized(plane, size, cv2.INTER_LINEAR) for plane in planes(frame)])
+    found = halves or Halves(frame)
+    yuv = cv2.merge([found.resized(number, size, cv2.INTER_LINEAR) for number in range(3)])
     picture: Bytes = cv2.transform(yuv, _matrix(frame))
     return picture
 
 
-def _resized(plane: Bytes, size: tuple[int, int], last_step: int) -> Bytes:
-    """A plane at (width, height): halved while it is twice too large, which is cheap, then by `last_step`.
+def _twice(plane: Bytes, size: tuple[int, int]) -> bool:
+    return bool(plane.shape[1] >= 2 * size[0] and plane.shape[0] >= 2 * size[1])
 
-    A plane of that size already is returned as it lies, not copied.
-    """
-    while plane.shape[1] >= 2 * size[0] and plane.shape[0] >= 2 * size[1]:
-        height, width = plane.shape[0] // 2, plane.shape[1] // 2
-        plane = cv2.resize(plane[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+
+def _halved(plane: Bytes) -> Bytes:
+    height, width = plane.shape[0] // 2, plane.shape[1] // 2
+    half: Bytes = cv2.resize(plane[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+    return half
+
+
+def _fitted(plane: Bytes, size: tuple[int, int], last_step: int) -> Bytes:
     if plane.shape == (size[1], size[0]):
         return plane
     small: Bytes = cv2.resize(plane, size, interpolation=last_step)
@@ -100,9 +124,14 @@ def scene_image(frame: Any, step: int) -> Bytes:
 def _matrix(frame: Any) -> NDArray[np.float64]:
     """The 3x4 matrix from YUV (chroma around 128) to RGB."""
     hd = frame.colorspace == BT709 or (frame.colorspace == UNSPECIFIED and frame.height >= HD_HEIGHT)
+    return _to_rgb(hd, full_range(frame))
+
+
+@cache
+def _to_rgb(hd: bool, full: bool) -> NDArray[np.float64]:
     red, blue = (0.2126, 0.0722) if hd else (0.299, 0.114)
     green = 1 - red - blue
-    luma, chroma, black = (1.0, 1.0, 0.0) if full_range(frame) else (255 / 219, 255 / 224, 16.0)
+    luma, chroma, black = (1.0, 1.0, 0.0) if full else (255 / 219, 255 / 224, 16.0)
     r_v, b_u = 2 * (1 - red) * chroma, 2 * (1 - blue) * chroma
     g_u, g_v = -b_u * blue / green, -r_v * red / green
     turn = np.array([[luma, 0, r_v], [luma, g_u, g_v], [luma, b_u, 0]])

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,16 @@ class Track:
 
     def due(self, time: float) -> bool:
         """Whether the frame at `time` is the first at or after the grid's next point, or one of the lead."""
-        return self.leading > 0 or self._reached(time)
+        return time >= self.next
+
+    @property
+    def next(self) -> float:
+        """Seconds from which a frame is due."""
+        return -inf if self.leading > 0 else self._point
+
+    @property
+    def _point(self) -> float:
+        return self.start + self.taken * self.period - self.slack
 
     def add(self, time: float, picture: Bytes) -> None:
         """Keep a picture and move to the next point after it."""
@@ -55,15 +65,12 @@ class Track:
     def pass_over(self, time: float) -> None:
         """Move to the next point after `time`."""
         self.leading -= self.leading > 0
-        while self._reached(time):
+        while time >= self._point:
             self.taken += 1
 
     def restart(self, time: float) -> None:
         """A new scene begins: so does its grid."""
         self.start, self.taken, self.leading = time, 0, self.needs.lead
-
-    def _reached(self, time: float) -> bool:
-        return time >= self.start + self.taken * self.period - self.slack
 
 
 class Sampler:
@@ -79,6 +86,7 @@ class Sampler:
         self._vectors = VectorReader(fps) if VECTORS in self.tracks else None
         # The decoder's buffers, not copies.
         self._recent: deque[tuple[float, Any]] = deque(maxlen=RECENT + trimmed)
+        self._next = -inf  # seconds, before which no frame is due
 
     def offer(self, time: float, frame: Any, wanted: bool = True) -> None:
         """Keep the frame wherever it is due. Not `wanted`, it is of no clip to judge: pass over it."""
@@ -86,14 +94,19 @@ class Sampler:
         vectors = self._vectors.read(frame) if self._vectors else None
         if vectors is not None and wanted:
             self.tracks[VECTORS].samples.append((time, vectors))
+        if time < self._next:
+            return
+        halves = planes.Halves(frame) if wanted else None
         for track in self._grids:
-            if track.due(time) and not wanted:
+            if track.due(time) and halves is None:
                 track.pass_over(time)
             elif track.due(time):
-                track.add(time, self.picture(frame, track.needs))
+                track.add(time, self.picture(frame, track.needs, halves))
+        self._next = min((track.next for track in self._grids), default=inf)
 
     def new_scene(self, time: float) -> None:
         """The next frame is of another scene than the ones before: all grids start anew."""
+        self._next = -inf
         for track in self.tracks.values():
             track.restart(time)
 
@@ -124,13 +137,13 @@ class Sampler:
         kept = self.tracks[needs].samples
         return nearest(kept, [time]) if kept else [(time, self.picture(self._recent[-1][1], needs))]
 
-    def picture(self, frame: Any, needs: Frames) -> Bytes:
+    def picture(self, frame: Any, needs: Frames, halves: planes.Halves | None = None) -> Bytes:
         """A frame at the size and colour asked for, rotation applied."""
         if needs.color == "bgr_gray":
             picture = planes.bgr_gray(frame)
         else:
             make = planes.gray if needs.color == "gray" else planes.rgb
-            picture = make(frame, fit(*self._size, needs.long_side))
+            picture = make(frame, fit(*self._size, needs.long_side), halves)
         return np.ascontiguousarray(np.rot90(picture, self._turns)) if self._turns else picture
 
 

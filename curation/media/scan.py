@@ -161,8 +161,7 @@ class _VideoScan:
 
     def _light(self, frame: Any) -> Any:
         """The frame, or a smaller one where a detector that looks far ahead would fill the memory."""
-        size = sum(plane.buffer_size for plane in frame.planes)
-        if size * self.splitter.lag <= HELD_BYTES:
+        if not self.splitter.lag or frame.width * frame.height * 1.5 * self.splitter.lag <= HELD_BYTES:
             return frame
         return frame.reformat(frame.width // 2, frame.height // 2)
 

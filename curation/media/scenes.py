@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scenedetect import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector, ContentDetector
 
 WIDTH = 256  # pixels
@@ -38,11 +37,18 @@ class Detector(Protocol):
         ...
 
 
-class Position(FrameTimecode):  # type: ignore[misc]
-    """A frame's number. Differences are plain counts of frames, which is all that lengths in frames need."""
+class Position(int):
+    """A frame's number, in the place of PySceneDetect's `FrameTimecode`: lengths are counted in frames here.
 
-    def __sub__(self, other: FrameTimecode) -> int:
-        return int(self.frame_num - other.frame_num)
+    Making one of those takes longer than the rest of what a frame's score takes.
+    """
+
+    frame_rate = 25.0  # asked for, and not used
+
+    @property
+    def frame_num(self) -> int:
+        """The number."""
+        return int(self)
 
 
 class _Quick:
@@ -62,7 +68,7 @@ class _Quick:
         return small
 
     def push(self, index: int, picture: Bytes) -> list[int]:
-        found = self.process_frame(Position(index, 25.0), picture)  # type: ignore[attr-defined]
+        found = self.process_frame(Position(index), picture)  # type: ignore[attr-defined]
         return [int(cut.frame_num) for cut in found]
 
     def finish(self) -> list[int]:
