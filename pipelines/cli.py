@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from pipelines.commands import data, history, machine, model, plan, run, serve, shapes, thresholds
+from pipelines.commands import data, evaluation, history, machine, model, plan, run, serve, shapes, thresholds
 
 app = typer.Typer(
     name="omnivideo",
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (plan, run, data, thresholds, history, model, shapes, serve, machine):
+for room in (plan, run, data, thresholds, history, model, evaluation, shapes, serve, machine):
     room.register(app)
 
 

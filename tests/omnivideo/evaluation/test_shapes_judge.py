@@ -138,7 +138,7 @@ def test_videos_go_where_they_are_asked_to() -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_edits_are_judged(operation: str) -> None:
-    """The target of an edit passes and keeps the rest; the source does not pass, nor keeps a wash the rest."""
+    """The target of an edit passes and keeps the rest; neither the source nor a wash does."""
     for number in range(2):
         edit = sample_edit(generator("edit", number), "test", True, operation)  # type: ignore[arg-type]
         source, target = render(edit.source, 64, 9), render(edit.target, 64, 9)

@@ -1,0 +1,56 @@
+"""The command that judges a trained model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.commands.answers import print_json
+from pipelines.commands.options import Json, Model
+
+MAIN = ("overall", "done", "outside_psnr", "accuracy", "gain")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this command to the command line."""
+    from pipelines.console import reports_errors
+
+    app.command()(reports_errors(evaluate))
+
+
+def evaluate(
+    model: Model,
+    out: Annotated[str | None, typer.Option(metavar="FOLDER", help="default: MODEL-evaluation")] = None,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="image, video, image_edit, video_edit, image_questions, video_questions or think; repeatable"
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="prompts of each category; default: all")] = None,
+    samples: Annotated[int | None, typer.Option(min=1, help="images a prompt; default: 4")] = None,
+    size: Annotated[int | None, typer.Option(help="pixels a side; default: the model's height")] = None,
+    frames: Annotated[int | None, typer.Option(min=5, help="4n+1, of videos; default: the model's")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="of sampling; default: the model's")] = None,
+    guidance: Annotated[float | None, typer.Option(help="default: the model's")] = None,
+    batch: Annotated[int | None, typer.Option(min=1, help="prompts at once; default: 16")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    json: Json = False,
+) -> None:
+    """Judge a model: generation as GenEval scores it, motion, edits, answers and think mode."""
+    from pipelines import evaluation
+
+    sizes = {"size": size, "num_frames": frames, "steps": steps, "guidance_scale": guidance}
+    plan: dict[str, Any] = {**sizes, "limit": limit, "image_samples": samples, "batch": batch}
+    where = out or f"{model.rstrip('/')}-evaluation"
+    report = evaluation.evaluate(
+        model, where, part or (), lambda text: typer.echo(text, err=True), seed, **plan
+    )
+    if json:
+        print_json(report)
+        return
+    for name, score in report["scores"].items():
+        main = "  ".join(f"{key} {score[key]:.2f}" for key in MAIN if score.get(key) is not None)
+        typer.echo(f"{name:<16} {main}")
+    typer.echo(f"page             {report['page']}")
