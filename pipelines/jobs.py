@@ -93,6 +93,7 @@ def release(address: str | None) -> None:
     """Stop the local cluster unless another command's job still runs on it."""
     if address:
         return
+    cluster.use_token()
     with cluster.locked():
         found = cluster.current()
         if found and not _busy(_client(found)):
