@@ -39,6 +39,7 @@ SLUGS = {
     "wrong_kind": "an image where a record says video, or a video where it says image",
     "outside_root": "a name that leads out of the folder it is relative to",
     "bad_name": "a name that is not UTF-8",
+    "changed": "a file whose bytes are not those that were announced",
     "opted_out": "the media's server or site asks not to be used for training",
     "refused": "an address that may not be asked: private, or not of http or https",
     "too_large": "a download larger than the limit",

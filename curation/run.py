@@ -22,6 +22,7 @@ from curation.steps.cuts import CUT
 from curation.steps.finishing import finish
 from curation.steps.judge import JUDGED, KNOWN, Outcome
 from curation.steps.judging import judge_all
+from curation.steps.links import stage_known
 from curation.steps.losses import StoppedError
 from curation.steps.ordering import settle
 from curation.steps.plan import PUBLISHED, Plan, Planner, Row
@@ -134,6 +135,7 @@ class _Run:
         name = str(self._base.version)
         hashes = [*self._planner.all_settled(), *self._decided.whole]
         self._staging.write(KNOWN, name, pa.table({"source_sha256": pa.array(hashes, pa.string())}))
+        stage_known(self._staging, name, self._planner.standing())
         listed = {item.uri for item in self._items}
         for stage, files in ((DECIDED, self._decided.partly), (MEASURED, self._decided.measured)):
             wanted = {one: c for one, c in files.items() if any(clip["uri"] in listed for clip in c)}

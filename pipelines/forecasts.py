@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipelines import mixing
 from pipelines.progress import duration
 
 
@@ -28,7 +29,15 @@ def write(dataset: str, told: dict[str, Any]) -> Path | None:
 def lines(told: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines that show a forecast."""
     for one in told["sources"]:
-        yield f"source   {one['source']}: {one['inputs']:,} inputs, {one['bytes'] / 1e6:,.1f} MB"
+        name = f"{one['dataset']} in {one['source']}" if "dataset" in one else one["source"]
+        if "missing" in one:
+            yield f"missing  {name}: {one['missing']}"
+        else:
+            yield f"source   {name}: {one['inputs']:,} inputs, {one['bytes'] / 1e6:,.1f} MB"
+    yield from mixing.lines(told.get("mix", ()))
+    if not told["inputs"]:
+        yield "no source is there: nothing to forecast"
+        return
     yield f"forecast of {told['inputs']:,} inputs, from {told['sample']:,} of them, on {told['cores']} cores"
     for name, found in told["forecast"].items():
         low, expected, high = (shown(name, found[end]) for end in ("low", "expected", "high"))

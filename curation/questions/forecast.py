@@ -17,7 +17,8 @@ from typing import Any
 from curation.config import CurateRequest
 from curation.errors import InputError
 from curation.media.records import ScanRequest
-from curation.sources import Item, list_items
+from curation.sources import DatasetSource, Item, list_items
+from curation.sources.datasets import reader_of
 from curation.sources.members import parse_record
 from curation.steps.cuts import CUT
 from curation.steps.cutter import Cutter, Take
@@ -38,12 +39,16 @@ Seen = dict[str, float]
 def forecast(request: CurateRequest, sample: int = 20) -> dict[str, Any]:
     """Counts, hours and bytes of what is kept, and wall time on this machine's cores, each with a range.
 
-    Raises InputError if a filter's model is missing, and one that names every source that cannot be read.
+    A dataset that is not there is listed as missing, and the others are forecast. Raises InputError if a
+    filter's model is missing, and one that names every other source that cannot be read.
     """
     for rule in request.rules():
         rule.check()
     listed = sources(request)
-    items = list_items(request.sources, request.out, request.limit)
+    there = [one for one, told in zip(request.sources, listed, strict=True) if "missing" not in told]
+    items = list_items(there, request.out, request.limit)
+    if not items:
+        return _of_nothing(request, listed)
     chosen = items if len(items) <= sample else random.Random(SEED).sample(items, sample)
     with tempfile.TemporaryDirectory(prefix="omnivideo-plan-") as folder:
         order = foresee(request, chosen, _published(request))
@@ -63,16 +68,32 @@ def forecast(request: CurateRequest, sample: int = 20) -> dict[str, Any]:
     }
 
 
+def _of_nothing(request: CurateRequest, listed: list[dict[str, Any]]) -> dict[str, Any]:
+    """A forecast where no source is there."""
+    told = {"inputs": 0, "bytes_in": 0, "sources": listed, "sample": 0, "cores": os.cpu_count() or 1}
+    rest: dict[str, Any] = {"cascade": {"order": [], "figures": {}}, "forecast": {}}
+    return {**told, "recipe_sha256": request.recipe_sha256(), **rest}
+
+
 def sources(request: CurateRequest) -> list[dict[str, Any]]:
-    """Each source with its number of inputs and their bytes. Raises InputError that names all bad ones."""
+    """Each source with its number of inputs and their bytes; a dataset with its task, or as missing.
+
+    Raises InputError that names all other sources that cannot be read.
+    """
     found, bad = [], []
     for source in request.sources:
+        told: dict[str, Any] = {"source": source.where()}
+        if isinstance(source, DatasetSource):
+            told |= {"dataset": source.dataset, "task": reader_of(source.dataset).task}
         try:
             items = list_items([source], request.out)
         except InputError as error:
-            bad.append(error.what)
+            if isinstance(source, DatasetSource):
+                found.append({**told, "inputs": 0, "bytes": 0, "missing": error.what})
+            else:
+                bad.append(error.what)
             continue
-        found.append({"source": source.where(), "inputs": len(items), "bytes": sum(i.size for i in items)})
+        found.append({**told, "inputs": len(items), "bytes": sum(item.size for item in items)})
     if bad:
         raise InputError("; ".join(bad), "listing sources", "correct the recipe's sources")
     return found

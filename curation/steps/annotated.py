@@ -65,7 +65,8 @@ class Annotated:
         """A record with its media, there until `stack` is closed. Raises MediaError for what is not there."""
         sample = self._loader.load(item)
         places = [] if sample.refused else [self._loader.find(item, ref) for ref in sample.media]
-        return Record(sample, [stack.enter_context(fetched(place)) for place in places])
+        downloads = item.reader[2] if item.reader else None
+        return Record(sample, [stack.enter_context(fetched(place, downloads)) for place in places])
 
     def judge(self, record: Record) -> pa.Table:
         """The one row of a record; the media of one that is kept is staged, too."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, TypedDict
 
 from curation import caption
@@ -14,9 +15,10 @@ from curation.filters import parse
 from curation.media.child import MediaWorker
 from curation.media.records import Finish
 from curation.steps.cuts import stage_cut
-from curation.steps.fetch import Fetched, fetched
+from curation.steps.fetch import WEB, Fetched, fetched
 from curation.steps.framing import stage_frames
 from curation.steps.judge import JUDGED
+from curation.steps.links import DOWNLOAD, downloaded
 from curation.store.rows import TASKS
 from curation.store.staging import Staging
 
@@ -63,11 +65,17 @@ class Cutter:
         """Finish the clips of a take."""
         take = Take(*take)  # a list, where it came as JSON
         try:
-            with fetched(take.uri) as file:
+            with self._open(take) as file:
                 failures = self._finish(take, file)
         except MediaError as error:
             failures = [_failure(one, error) for one in take.sample_ids]
         return {"sample_ids": take.sample_ids, "failures": failures}
+
+    def _open(self, take: Take) -> AbstractContextManager[Fetched]:
+        """A file, downloaded already if it came from the web for a dataset."""
+        if take.uri.startswith(WEB) and self._staging.has(DOWNLOAD, take.sha256):
+            return downloaded(self._staging, take.sha256)
+        return fetched(take.uri)
 
     def _finish(self, take: Take, file: Fetched) -> list[Failure]:
         if file.sha256 != take.sha256:

@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 from curation.errors import MediaError
 from curation.sources import local
+from curation.sources.datasets import DownloadConfig
+from curation.sources.download import Downloader
 from curation.sources.members import ParquetRow, TarMember, parse
 from curation.steps.embedded import RowReader, tar_bytes
 from curation.stores import Kind, StoreError, asking, info, place
@@ -25,6 +27,7 @@ WAIT_SECONDS = 1.0  # before the second attempt; then twice as long
 DOWN_SECONDS = (
     30.0  # in which a store that did not answer is not asked again: or an outage costs minutes a file
 )
+WEB = ("http://", "https://")
 _down_until: dict[str, float] = {}  # by bucket or server; monotonic seconds
 _SLUGS: dict[Kind, str] = {"unreachable": "unreachable"}  # others: missing
 
@@ -37,8 +40,10 @@ class Fetched(NamedTuple):
 
 
 @contextlib.contextmanager
-def fetched(uri: str) -> Iterator[Fetched]:
+def fetched(uri: str, downloads: str | None = None) -> Iterator[Fetched]:
     """The file at `uri`, read once; what is no file of this machine is copied here and removed afterwards.
+
+    From the web, politely, where `downloads` says how (JSON of a DownloadConfig).
 
     Raises MediaError: "missing" if it cannot be read, "unreachable" or "incomplete" after several attempts if
     its store does not answer or breaks off, "no_media" or "broken_shard" of a shard.
@@ -48,6 +53,9 @@ def fetched(uri: str) -> Iterator[Fetched]:
         return
     with tempfile.TemporaryDirectory(prefix="omnivideo-") as folder:
         path = Path(folder, "media")  # not its own name: that may be anything, and what it is its bytes say
+        if downloads is not None and uri.startswith(WEB):
+            yield Fetched(*_downloader(downloads).fetch(uri, path))
+            return
         yield Fetched(path, _patiently(uri, path))
 
 
@@ -116,6 +124,12 @@ def _extract(inside: TarMember | ParquetRow, path: Path) -> int:
         for chunk in tar_bytes(inside, CHUNK):
             target.write(chunk)
     return inside.size
+
+
+@functools.lru_cache(8)
+def _downloader(config: str) -> Downloader:
+    """One a process and recipe: it remembers each site's rules."""
+    return Downloader(DownloadConfig.model_validate_json(config))
 
 
 @functools.cache

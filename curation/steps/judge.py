@@ -17,7 +17,8 @@ from curation.media.records import ScanRequest, ScanResult, Span, span_of
 from curation.sources import REPEATED, Item
 from curation.sources.members import parse_record
 from curation.steps.annotated import Annotated
-from curation.steps.fetch import Fetched, fetched
+from curation.steps.fetch import WEB, Fetched, fetched
+from curation.steps.links import Links
 from curation.steps.restage import DECIDED, MEASURED
 from curation.store import rows
 from curation.store.staging import Staging
@@ -61,6 +62,7 @@ class Judge:
         self._published = _hashes(staging, known) if known else frozenset()
         self._beside = {stage: _by_file(staging, stage) for stage in (DECIDED, MEASURED, PART)}
         self._worker = MediaWorker()
+        self._links = Links(staging, known)
         self._annotated = Annotated(staging, self._worker, edits or EditsConfig())
 
     def __call__(self, item: Item) -> Outcome:
@@ -73,6 +75,8 @@ class Judge:
         try:
             if parse_record(item.uri):
                 return self._record(item)
+            if item.reader and item.uri.startswith(WEB):
+                return self._link(item, item.reader[2])
             with fetched(item.uri) as file:
                 return self._judge(item.uri, file)
         except MediaError as error:
@@ -97,6 +101,17 @@ class Judge:
             if state == "judged":
                 self._staging.write(JUDGED, record.content, self._annotated.judge(record))
         return self._staged(item.uri, record.content, state)
+
+    def _link(self, item: Item, downloads: str) -> Outcome:
+        """Judge what a dataset has the address of. Raises MediaError if it cannot be had."""
+        if (sha256 := self._links.published(item.uri)) in self._published:
+            return _outcome(item.uri, sha256, "published", [])
+        if (sha256 := self._links.staged(item.uri)) and self._staging.has(JUDGED, sha256):
+            return self._staged(item.uri, sha256, "staged")
+        with fetched(item.uri, downloads) as file:
+            outcome = self._judge(item.uri, file)
+            self._links.keep(item.uri, file, bool(outcome["kept"]))
+            return outcome
 
     def _staged(self, uri: str, sha256: str, state: str) -> Outcome:
         (table,) = self._staging.read(JUDGED, [sha256], ["verdict", "filter", "reason", "detail"])

@@ -5,7 +5,7 @@ No reading or writing here: outcomes, judged clips and the rows of the version b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +82,10 @@ class Planner:
     def all_settled(self) -> list[str]:
         """The hashes of all settled files."""
         return [sha256 for sha256 in self._by_hash if self.settled(sha256)]
+
+    def standing(self) -> Iterator[Row]:
+        """The published rows of settled files."""
+        return (row for row in self._published if row["source_sha256"] and self.settled(row["source_sha256"]))
 
     def plan(
         self,

@@ -30,13 +30,15 @@ def plan(
     """Check a recipe and its sources, and forecast from a sample what curating makes and takes."""
     from curation.config import CurateRequest
     from curation.questions.forecast import forecast
-    from pipelines import forecasts, requests
+    from pipelines import forecasts, mixing, requests
     from pipelines import recipe as recipes
 
     loaded = recipes.load(recipe, set_, source)
     where = requests.absolute(out or f"runs/{Path(recipe).stem}/dataset")
     request = requests.curate(loaded, where, requests.new_run_id(), limit)
     told = forecast(CurateRequest.model_validate(request), sample)
+    if any("task" in one for one in told["sources"]):
+        told["mix"] = mixing.table(told["sources"], loaded.mix)
     path = forecasts.write(where, told)
     if json:
         print_json({**told, "file": path})

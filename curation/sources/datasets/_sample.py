@@ -47,6 +47,7 @@ class Sample:
 class Reader:
     """How one dataset is read. Annotations and folders are relative to the root."""
 
+    task: str  # that its samples are for
     annotations: tuple[str, ...]  # glob patterns; all files of the first that matches any
     licence: str
     read: Callable[[Record], Sample] | None = None  # of a record; None: see `links`

@@ -25,6 +25,7 @@ def read(record: Record) -> Sample:
 
 
 READER = Reader(
+    task="image_edit",
     annotations=("data/*.parquet", "*.parquet", "*/*.parquet", "*.json"),
     licence="CC-BY-4.0",
     read=read,

@@ -10,6 +10,7 @@ from curation.sources.datasets._chat import chat
 from curation.sources.datasets._sample import Reader
 
 READER = Reader(
+    task="image_understanding",
     annotations=("jsons/Cambrian7M*.jsonl", "Cambrian7M*.json*", "jsons/Cambrian*.json*", "Cambrian*.json*"),
     licence="Apache-2.0",
     read=chat,

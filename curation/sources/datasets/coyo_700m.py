@@ -9,6 +9,7 @@ caption.
 from curation.sources.datasets._sample import Links, Reader
 
 READER = Reader(
+    task="text_to_image",
     annotations=("data/*.parquet", "*.parquet", "*/*.parquet"),
     licence="CC-BY-4.0; images: of their owners",
     links=Links("url", "text"),

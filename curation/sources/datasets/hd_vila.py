@@ -20,6 +20,7 @@ def places(record: Record) -> tuple[str, ...]:
 
 
 READER = Reader(
+    task="text_to_video",
     annotations=("metafiles/*.jsonl", "*.jsonl", "*/*.jsonl"),
     licence="HD-VILA-100M terms: research",
     links=Links("url", local=places),

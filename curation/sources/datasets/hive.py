@@ -8,6 +8,7 @@ from curation.sources.datasets._edits import edit
 from curation.sources.datasets._sample import Reader
 
 READER = Reader(
+    task="image_edit",
     annotations=("data/training/*.jsonl", "training/*.jsonl", "training*.jsonl", "*.jsonl"),
     licence="HIVE terms: research",
     read=edit("image_edit", ("source_img",), ("edited_img",), ("instruction",)),

@@ -64,6 +64,7 @@ def _questions(found: Any) -> Iterator[tuple[str, str]]:
 
 
 READER = Reader(
+    task="image_understanding",
     annotations=("data/*/*_anno*.jsonl", "*/*_anno*.jsonl", "*_anno*.jsonl", "*.jsonl"),
     licence="JourneyDB terms: non-commercial research",
     read=read,

@@ -9,6 +9,7 @@ original caption.
 from curation.sources.datasets._sample import Links, Reader
 
 READER = Reader(
+    task="text_to_image",
     annotations=("*.parquet", "*/*.parquet"),
     licence="CC-BY-4.0; images: of their owners",
     links=Links("URL", "TEXT", "LICENSE"),

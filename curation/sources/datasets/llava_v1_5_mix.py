@@ -10,6 +10,7 @@ from curation.sources.datasets._chat import chat
 from curation.sources.datasets._sample import Reader
 
 READER = Reader(
+    task="image_understanding",
     annotations=("llava_v1_5_mix665k.json", "llava_v1_5_mix*.json", "*.json"),
     licence="CC-BY-4.0",
     read=chat,

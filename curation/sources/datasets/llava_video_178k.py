@@ -10,6 +10,7 @@ from curation.sources.datasets._chat import chat
 from curation.sources.datasets._sample import Reader
 
 READER = Reader(
+    task="video_understanding",
     annotations=("*/*_processed.json", "*_processed.json", "*/*.json", "*.json"),
     licence="Apache-2.0",
     read=chat,

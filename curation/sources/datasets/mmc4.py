@@ -75,6 +75,7 @@ def _joined(sentences: list[str], images: int) -> str:
 
 
 READER = Reader(
+    task="image_understanding",
     annotations=("docs_*.jsonl", "*/docs_*.jsonl", "*.jsonl"),
     licence="ODC-BY-1.0; images: of their owners",
     read=read,

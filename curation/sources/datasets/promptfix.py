@@ -8,6 +8,7 @@ from curation.sources.datasets._edits import edit
 from curation.sources.datasets._sample import Reader
 
 READER = Reader(
+    task="image_edit",
     annotations=("data/*.parquet", "*.parquet", "*/*.parquet"),
     licence="see yeates/PromptfixData",
     read=edit(

@@ -11,6 +11,7 @@ from curation.sources.datasets._edits import edit
 from curation.sources.datasets._sample import Reader
 
 READER = Reader(
+    task="video_edit",
     annotations=("{*.json,*/*.json}", "{*.jsonl,*/*.jsonl}"),
     licence="CC-BY-NC-4.0",
     read=edit(

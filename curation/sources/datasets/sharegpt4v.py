@@ -13,6 +13,7 @@ from curation.sources.datasets._chat import chat
 from curation.sources.datasets._sample import Reader
 
 READER = Reader(
+    task="image_understanding",
     annotations=("share*.json", "*/share*.json", "*.json"),
     licence="CC-BY-NC-4.0",
     read=chat,

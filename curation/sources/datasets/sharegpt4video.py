@@ -45,6 +45,7 @@ def _of_all(captions: Any) -> str | None:
 
 
 READER = Reader(
+    task="video_understanding",
     annotations=("sharegpt4video_40k.jsonl", "sharegpt4video_*.json*", "*.jsonl"),
     licence="CC-BY-NC-4.0",
     read=read,

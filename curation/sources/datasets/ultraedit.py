@@ -9,6 +9,7 @@ from curation.sources.datasets._edits import edit
 from curation.sources.datasets._sample import Reader
 
 READER = Reader(
+    task="image_edit",
     annotations=("data/*.parquet", "*.parquet", "*/*.parquet"),
     licence="CC-BY-4.0",
     read=edit("image_edit", ("source_image",), ("edited_image",), ("edit_prompt",), ("target_caption",)),

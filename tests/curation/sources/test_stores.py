@@ -227,7 +227,7 @@ def test_sources_load_without_heavy_imports() -> None:
     ("config", "says"),
     [
         ({"fodler": "x"}, "'fodler': did you mean 'folder'"),
-        ({"manifset": "x"}, "manifest: PATH, webdataset: PATH, parquet: PATH, sample: true"),
+        ({"manifset": "x"}, "manifest: PATH, webdataset: PATH, parquet: PATH, dataset: PATH, sample: true"),
         ("x", "a source has one of"),
     ],
 )
