@@ -54,9 +54,10 @@ class Frames:
             raise ValueError("ask for frames by fps or by count, one of the two")
 
 
-# Codec motion vectors instead of pixels, of each frame that has any (perhaps none): [T,4,4] float32, speeds
-# on a grid in percent of the diagonal a second, NaN where the codec predicted nothing.
-VECTORS = Frames(fps=1000, color="vectors", least=0)
+# Codec motion vectors instead of pixels, of frames that have any (perhaps none): [T,4,4] float32, speeds on a
+# grid in percent of the diagonal a second, NaN where the codec predicted nothing. Reading them costs a third
+# of decoding a frame, so not each frame's are.
+VECTORS = Frames(fps=6, color="vectors", least=0)
 
 
 class Clip(Protocol):

@@ -1,9 +1,9 @@
 """Rejects clips that even their codec found to stand still, without looking at a pixel.
 
 Source: cosmos-curate's motion filter (codec motion vectors, their mean and that of the calmest patch), which
-reads the first half of a clip at 2 frames a second, in units that depend on the encoder. Here each frame of
-the clip counts, in percent of the frame's diagonal a second. HEVC, VP9, AV1 and codecs without prediction
-give no vectors: then there is nothing to judge, and only `predicted` is a score.
+reads the first half of a clip at 2 frames a second, in units that depend on the encoder. Here it is the whole
+clip at 6 a second, in percent of the frame's diagonal a second. HEVC, VP9, AV1 and codecs without prediction
+give no vectors: then there is nothing to judge, and only `frames` (read, 0) is a score.
 
 The default rejects what has no motion at all and leaves the rest to `motion`: a still picture made a video
 scores 0.002 to 0.02 (encoders refine the first frames), a surveillance camera with a few people 0.2, all of
@@ -25,7 +25,7 @@ class CodecMotion(Filter):
     cost: ClassVar = Cost.FRAMES
     applies_to: ClassVar = ("video",)
     needs: ClassVar = (VECTORS,)
-    scores: ClassVar = ("predicted", "speed", "patch_speed")
+    scores: ClassVar = ("frames", "speed", "patch_speed")
     optional: ClassVar = ("speed", "patch_speed")
     thresholds: ClassVar = {"min_speed": ("speed", "min"), "min_patch_speed": ("patch_speed", "min")}
     reasons: ClassVar = {"min_speed": "static", "min_patch_speed": "static_patch"}
@@ -36,14 +36,14 @@ class CodecMotion(Filter):
     )
 
     def measure(self, clip: Clip) -> dict[str, float]:
-        """`predicted` is the share of frames with vectors; without any, it is the only score."""
+        """`frames` is how many frames' vectors were read; if none, it is the only score."""
         import numpy as np
 
         times = clip.times(VECTORS)
         inside = times > clip.start_s + 1e-6  # the first frame's vectors come from the clip before
-        predicted = {"predicted": float(inside.sum()) / max(1, clip.num_frames - 1)}
+        read = {"frames": float(inside.sum())}
         if not inside.any():
-            return predicted
+            return read
         speeds = np.ma.masked_invalid(clip.frames(VECTORS)[inside])
         patches = speeds.mean(axis=0).compressed()
-        return {**predicted, "speed": float(speeds.mean()), "patch_speed": float(patches.min())}
+        return {**read, "speed": float(speeds.mean()), "patch_speed": float(patches.min())}

@@ -25,6 +25,10 @@ Bytes = NDArray[np.uint8]
 REACH = (
     4  # frames on either side; repeats of up to three (12 or 8 drawings a second) are not taken for stills
 )
+REPEAT = (
+    1.0  # a smaller step, in PySceneDetect's difference, may be a repeated frame: it says nothing of motion
+)
+MEMORY = 16  # frames before a cut that are searched for steps that are none
 BINS = 8  # of each of blue, green and red
 COARSE = (16, 9)  # width, height
 LEAST_STEP = 4.0  # of PySceneDetect's difference, without which there is no cut, in dark grey scenes either
@@ -83,7 +87,7 @@ class Margin:
         self._threshold = threshold
         self._min_frames = min_frames
         self._looks: deque[_Look] = deque(maxlen=2 * REACH)
-        self._steps: deque[_Step] = deque(maxlen=2 * REACH - 1)  # between them
+        self._steps: deque[_Step] = deque(maxlen=MEMORY + REACH)  # to each frame from the one before it
         self._seen = 0
         self._last = 0  # the last cut
 
@@ -94,8 +98,7 @@ class Margin:
     def push(self, index: int, picture: Bytes) -> list[int]:
         """The cut `lag` frames ago, if there is one."""
         look = _Look(picture)
-        if self._looks:
-            self._steps.append(_Step(self._looks[-1], look))
+        self._steps.append(_Step(self._looks[-1] if self._looks else look, look))
         self._looks.append(look)
         self._seen += 1
         return self._decide(REACH)
@@ -106,21 +109,23 @@ class Margin:
 
     def _decide(self, after: int) -> list[int]:
         """Whether the border before the last `after` frames is a cut."""
-        cut, border = self._seen - after, len(self._looks) - after
-        if border < 1 or self._steps[border - 1].size < LEAST_STEP or cut - self._last < self._min_frames:
-            return []
-        if self._margin(border) < self._threshold:
+        cut = self._seen - after
+        if cut < 1 or cut - self._last < self._min_frames or not self._is_cut(after):
             return []
         self._last = cut
         return [cut]
 
-    def _margin(self, border: int) -> float:
-        """Least difference across the border less the largest step beside it, summed over the three kinds."""
-        looks, steps = list(self._looks), list(self._steps)
-        beside = [*steps[max(0, border - REACH) : border - 1], *steps[border:]]
-        within = np.max([np.zeros(3), *(step.apart for step in beside)], axis=0)
-        margin = float((steps[border - 1].apart - within).sum())
-        if margin < self._threshold:
-            return margin
-        across = [a.apart(b) for a in looks[max(0, border - REACH) : border] for b in looks[border:]]
-        return float((np.min(across, axis=0) - within).sum())
+    def _is_cut(self, after: int) -> bool:
+        step = self._steps[-after]
+        beside = list(self._steps)[1 - after :] if after > 1 else []
+        if step.size < max([LEAST_STEP, self._steps[-after - 1].size, *(other.size for other in beside)]):
+            return False
+        since_cut = self._seen - after - self._last - 1  # steps before this one, of the same shot
+        earlier = list(self._steps)[-after - min(MEMORY, since_cut) : -after]
+        beside += [other for other in earlier if other.size >= REPEAT][1 - REACH :]
+        within = np.max([np.zeros(3), *(other.apart for other in beside)], axis=0)
+        if (step.apart - within).sum() < self._threshold:
+            return False
+        looks = list(self._looks)
+        pairs = [a.apart(b) for a in looks[-after - REACH : -after] for b in looks[-after:]]
+        return bool((np.min(pairs, axis=0) - within).sum() >= self._threshold)

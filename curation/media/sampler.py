@@ -57,7 +57,7 @@ class Track:
     def _point(self) -> float:
         return self.start + self.taken * self.period - self.slack
 
-    def add(self, time: float, picture: Bytes) -> None:
+    def add(self, time: float, picture: NDArray[Any]) -> None:
         """Keep a picture and move to the next point after it."""
         self.samples.append((time, picture))
         self.pass_over(time)
@@ -91,9 +91,8 @@ class Sampler:
     def offer(self, time: float, frame: Any, wanted: bool = True) -> None:
         """Keep the frame wherever it is due. Not `wanted`, it is of no clip to judge: pass over it."""
         self._recent.append((time, frame))
-        vectors = self._vectors.read(frame) if self._vectors else None
-        if vectors is not None and wanted:
-            self.tracks[VECTORS].samples.append((time, vectors))
+        if self._vectors:
+            self._take_vectors(self._vectors, time, frame, wanted)
         if time < self._next:
             return
         halves = planes.Halves(frame) if wanted else None
@@ -103,6 +102,13 @@ class Sampler:
             elif track.due(time):
                 track.add(time, self.picture(frame, track.needs, halves))
         self._next = min((track.next for track in self._grids), default=inf)
+
+    def _take_vectors(self, reader: VectorReader, time: float, frame: Any, wanted: bool) -> None:
+        """Keep a frame's vectors if they are due; a frame without any leaves it to the next."""
+        distance, track = reader.distance(frame), self.tracks[VECTORS]
+        found = reader.read(frame, distance) if wanted and track.due(time) else None
+        if found is not None:
+            track.add(time, found)
 
     def new_scene(self, time: float) -> None:
         """The next frame is of another scene than the ones before: all grids start anew."""

@@ -19,17 +19,21 @@ BIDIRECTIONAL = 3  # AV_PICTURE_TYPE_B
 
 
 class VectorReader:
-    """Reads one frame after the other; it must see all of them."""
+    """Keeps count of the frames between those that others are predicted from."""
 
     def __init__(self, fps: float) -> None:
         self._fps = fps
         self._since_anchor = 1
 
-    def read(self, frame: Any) -> NDArray[np.float32] | None:
-        """[4,4] speeds, percent of the diagonal a second; NaN: nothing predicted there. None: no vectors."""
+    def distance(self, frame: Any) -> int:
+        """Frames from the last one that is not bi-directional to this one; to be asked of each frame once."""
         distance, self._since_anchor = self._since_anchor, self._since_anchor + 1
         if int(frame.pict_type) != BIDIRECTIONAL:
             self._since_anchor = 1
+        return distance
+
+    def read(self, frame: Any, distance: int) -> NDArray[np.float32] | None:
+        """[4,4] speeds, percent of the diagonal a second; NaN: nothing predicted there. None: no vectors."""
         exported = frame.side_data.get("MOTION_VECTORS")
         if not exported:
             return None

