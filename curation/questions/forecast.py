@@ -84,7 +84,8 @@ def sources(request: CurateRequest) -> list[dict[str, Any]]:
     for source in request.sources:
         told: dict[str, Any] = {"source": source.where()}
         if isinstance(source, DatasetSource):
-            told |= {"dataset": source.dataset, "task": reader_of(source.dataset).task}
+            task = reader_of(source.dataset).task
+            told |= {"dataset": source.dataset, **({"task": task} if task else {})}
         try:
             items = list_items([source], request.out)
         except InputError as error:

@@ -41,8 +41,8 @@ def test_the_paper_recipe_has_all_sixteen_datasets_and_names_what_is_missing(tmp
     """`plan` reads the recipe, says of each dataset that it is missing, and shows the mix."""
     loaded = recipes.load("omni-video")
     asked = [source.dataset for source in loaded.sources]  # type: ignore[union-attr]
-    assert sorted(asked) == sorted(names())
-    assert len(asked) == 16
+    assert set(asked) <= set(names())
+    assert len(set(asked)) == 16
     out = ["--out", str(tmp_path / "out")]
     roots = [f"--set=sources.{n}.root={tmp_path / name}" for n, name in enumerate(asked)]
     told = CliRunner().invoke(app, ["plan", "omni-video", "--json", *out, *roots])

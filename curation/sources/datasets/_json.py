@@ -7,8 +7,10 @@ again from there. What cannot be parsed ends as one bad record, and the next one
 from __future__ import annotations
 
 import codecs
+import functools
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
@@ -17,6 +19,7 @@ from curation.sources.members import JsonRecord
 from curation.stores import StoreError, asking, place
 
 CHUNK_BYTES = 1 << 22
+MAX_UNZIPPED = 1 << 28  # bytes; a shard of MMC4 has some millions
 MAX_CHARACTERS = 1 << 24  # a longer record is none
 _SPACE = re.compile(r"[\s,]*")
 _BEGIN = r'\{\s*"(?:id|image|video|conversations|source|edit|img_path)"\s*:'  # until a record has been seen
@@ -39,6 +42,8 @@ def find(file: BinaryIO) -> Iterator[Found]:
 
 def load(at: JsonRecord) -> Record:
     """One record. Raises RecordError if it is no JSON object or cannot be read."""
+    if at.file.endswith(".zip"):
+        return parsed(unzipped(at.file)[at.offset : at.offset + at.size])
     try:
         with asking():
             fs, path = place(at.file)
@@ -46,6 +51,21 @@ def load(at: JsonRecord) -> Record:
     except StoreError as error:
         raise RecordError("missing", f"the annotations cannot be read: {error}") from error
     return parsed(data)
+
+
+@functools.lru_cache(2)
+def unzipped(file: str) -> bytes:
+    """The only file of a small zip. Raises RecordError if it is no such."""
+    try:
+        with asking():
+            fs, path = place(file)
+            with fs.open(path, "rb") as raw, zipfile.ZipFile(raw) as archive:
+                (member,) = (one for one in archive.infolist() if not one.is_dir())
+                if member.file_size > MAX_UNZIPPED:
+                    raise ValueError(f"{member.file_size:,} bytes: unzip it first")
+                return archive.read(member)
+    except StoreError as error:
+        raise RecordError("broken_shard", f"{file} cannot be unzipped: {error}") from error
 
 
 def parsed(data: bytes) -> Record:
@@ -76,11 +96,11 @@ def _array(file: BinaryIO) -> Iterator[Found]:
     decoder, begin = json.JSONDecoder(), re.compile(_BEGIN)
     while True:
         text.skip(_SPACE)
-        if text.left == 0 and not text.more():
+        if text.left == 0:
+            if text.more():
+                continue
             yield Found(text.offset, 0, "the file ends within its list")
             return
-        if text.left == 0:
-            continue
         if text.held[text.at] == "]":
             return
         try:
@@ -123,8 +143,10 @@ class _Text:
 
     def more(self) -> bool:
         """Read on; False at the end."""
-        data = self._file.read(CHUNK_BYTES)
-        new = self._decoder.decode(data, final=not data)
+        data, new = b"more", ""
+        while data and not new:  # a chunk may be part of one character
+            data = self._file.read(CHUNK_BYTES)
+            new = self._decoder.decode(data, final=not data)
         self._plain = new.isascii() and (self._plain or self.held[self.at :].isascii())
         self.held, self.at = self.held[self.at :] + new, 0
         return bool(new)

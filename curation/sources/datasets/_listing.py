@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 
@@ -58,7 +59,7 @@ def items(file: str, blank: Item) -> Iterator[Item]:
 
 def links(file: str, reader: Links, root: str, blank: Item) -> Iterator[Item]:
     """What the records of one file name, as inputs to be curated."""
-    wanted = [name for name in (reader.url, reader.caption, reader.licence) if name]
+    wanted = [name for name in (reader.url, *reader.captions, reader.licence) if name]
     inside = root_of(root) if reader.local else None
     try:
         for number, record in enumerate(_link_records(file, wanted), 1):
@@ -89,7 +90,7 @@ def _link(
         if isinstance(record, RecordError):
             raise record
         url = text_of(record, reader.url)
-        caption = text_of(record, reader.caption) if reader.caption else None
+        caption = text_of(record, *reader.captions)
         own = text_of(record, reader.licence) if reader.licence else None
         licence = sys.intern(own) if own and own != "?" else blank.licence
         blank = blank._replace(caption=caption, licence=licence)
@@ -112,10 +113,15 @@ def _link(
 
 def _records(file: str) -> Iterator[_json.Found]:
     try:
+        if file.endswith(".zip"):
+            yield from _json.find(io.BytesIO(_json.unzipped(file)))
+            return
         with asking():
             fs, path = place(file)
             with fs.open(path, "rb") as opened:
                 yield from _json.find(opened)
+    except RecordError as error:
+        yield _json.Found(0, 0, error.message)
     except StoreError as error:
         raise error.as_input_error(f"{file} cannot be read", STEP) from error
 

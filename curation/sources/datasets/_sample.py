@@ -47,9 +47,9 @@ class Sample:
 class Reader:
     """How one dataset is read. Annotations and folders are relative to the root."""
 
-    task: str  # that its samples are for
     annotations: tuple[str, ...]  # glob patterns; all files of the first that matches any
     licence: str
+    task: str | None = None  # that its samples are for; None: several, each says its own
     read: Callable[[Record], Sample] | None = None  # of a record; None: see `links`
     folders: tuple[str, ...] = ("",)  # where media may lie
     links: Links | None = None
@@ -60,7 +60,7 @@ class Links:
     """Which fields of a record name media to be curated like any other, and what they come with."""
 
     url: str
-    caption: str | None = None
+    captions: tuple[str, ...] = ()  # the first that is there
     licence: str | None = None
     local: Callable[[Record], tuple[str, ...]] | None = None  # paths where it may lie already
 

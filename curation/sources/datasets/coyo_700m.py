@@ -12,5 +12,5 @@ READER = Reader(
     task="text_to_image",
     annotations=("data/*.parquet", "*.parquet", "*/*.parquet"),
     licence="CC-BY-4.0; images: of their owners",
-    links=Links("url", "text"),
+    links=Links("url", ("text",)),
 )

@@ -57,15 +57,20 @@ def _questions(found: Any) -> Iterator[tuple[str, str]]:
         question, answer, options = text_of(one, "Question"), text_of(one, "Answer"), one.get("Options")
         if not question or not answer:
             continue
-        choices = options if isinstance(options, dict) else {}
-        listed = "".join(f"\n{letter}. {choice}" for letter, choice in choices.items())
+        named = options.items() if isinstance(options, dict) else ()
+        choices = {str(letter): str(choice) for letter, choice in named}
+        plain = [str(choice) for choice in options] if isinstance(options, list) else []
+        listed = "".join(f"\n{one}" for one in (*plain, *map(". ".join, choices.items())))
         letter = answer.rstrip(".")
         yield question + listed, f"{letter}. {choices[letter]}" if letter in choices else answer
 
 
 READER = Reader(
     task="image_understanding",
-    annotations=("data/*/*_anno*.jsonl", "*/*_anno*.jsonl", "*_anno*.jsonl", "*.jsonl"),
+    annotations=(  # those without repath name the same images where nobody else has them
+        *("data/*/*_anno*repath.jsonl", "*/*_anno*repath.jsonl", "*_anno*repath.jsonl"),
+        *("{data/*/*_anno*.jsonl,*/*_anno*.jsonl,*_anno*.jsonl}", "*.jsonl"),
+    ),
     licence="JourneyDB terms: non-commercial research",
     read=read,
     folders=("", "imgs"),

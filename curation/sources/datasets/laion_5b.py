@@ -12,5 +12,5 @@ READER = Reader(
     task="text_to_image",
     annotations=("*.parquet", "*/*.parquet"),
     licence="CC-BY-4.0; images: of their owners",
-    links=Links("URL", "TEXT", "LICENSE"),
+    links=Links("URL", ("TEXT", "caption"), "LICENSE"),
 )

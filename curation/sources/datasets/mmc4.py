@@ -1,6 +1,6 @@
 """MMC4: documents of the web with images between their sentences.
 
-Released (github.com/allenai/mmc4): `docs_no_face_shard_N_v2.jsonl` (core: `_v3`; others:
+Released (github.com/allenai/mmc4): `docs_no_face_shard_N_v2.jsonl.zip`, unzipped or not (core: `_v3`; others:
 `docs_shard_N_...`), a line each of {url, text_list, image_info, similarity_matrix}; an image of
 `image_info` has image_name, raw_url, matched_text_index, matched_sim. Images are not released: they are
 looked for by `image_name` below images/, and downloaded from `raw_url` where the source allows it. Unzip
@@ -76,7 +76,7 @@ def _joined(sentences: list[str], images: int) -> str:
 
 READER = Reader(
     task="image_understanding",
-    annotations=("docs_*.jsonl", "*/docs_*.jsonl", "*.jsonl"),
+    annotations=("{docs_*.jsonl,*/docs_*.jsonl}", "{docs_*.jsonl.zip,*/docs_*.jsonl.zip}", "*.jsonl"),
     licence="ODC-BY-1.0; images: of their owners",
     read=read,
     folders=("", "images"),

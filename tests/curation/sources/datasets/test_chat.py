@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import zipfile
 from typing import Any
 
 from .conftest import Judge
@@ -187,7 +188,7 @@ def test_journeydb_asks_its_questions_in_one_conversation(layout: Layout, judge:
 
 
 def test_mmc4_shows_images_before_their_sentences(layout: Layout, judge: Judge) -> None:
-    """A document becomes turns in which what follows an image answers; a misplaced image is an error."""
+    """A document of a zipped shard becomes turns in which what follows an image answers."""
     for name, picture in zip(("b9.jpg", "db.jpg"), layout.pictures, strict=False):
         layout.put(f"images/{name}", picture)
     info = [
@@ -207,6 +208,10 @@ def test_mmc4_shows_images_before_their_sentences(layout: Layout, judge: Judge) 
     doc = {"url": "http://x.org", "text_list": ["One.", "Two.", "Three."], "image_info": info}
     wrong = {**doc, "image_info": [{**info[0], "matched_text_index": 9}]}
     layout.lines("docs_no_face_shard_0_v3.jsonl", [doc, wrong, {**doc, "image_info": []}])
+    shard = layout.root / "docs_no_face_shard_0_v3.jsonl"
+    with zipfile.ZipFile(f"{shard}.zip", "w") as archive:
+        archive.write(shard, shard.name)
+    shard.unlink()
     rows = judge("mmc4", layout.root)
     assert reasons(rows) == [("kept", None), ("error", "bad_record"), ("rejected", "text_only")]
     said = [(turn["role"], turn["content"]) for turn in told(rows[0])["conversation"]]
