@@ -17,6 +17,7 @@ from omnivideo.shapes.render import Pixels, render
 if TYPE_CHECKING:
     import torch
 
+    from omnivideo.evaluation.geneval import GenEval
     from omnivideo.pipeline import OmniVideoPipeline
 
 Part = Literal["image", "video", "image_edit", "video_edit", "image_questions", "video_questions", "think"]
@@ -101,7 +102,7 @@ def _generated(
             [claims["prompt"] for claims, _ in some],
             think=think,
             num_frames=num_frames,
-            generator=[_noise(plan.seed, number) for _, number in some],
+            generator=[noise(plan.seed, number) for _, number in some],
             **_sampling(plan),
         )
         for (claims, _), frames, rendered in zip(some, result.frames, result.prompts, strict=True):
@@ -110,13 +111,26 @@ def _generated(
             yield Record(part, claims["tag"], told, *verdict, claims["held_out"], None, frames)
 
 
+def judge_geneval(
+    pipeline: OmniVideoPipeline, plan: Plan, claims: Sequence[prompts.Claims], judge: GenEval
+) -> Records:
+    """GenEval's own prompts, judged by its own models."""
+    jobs = [(one, number) for number, one in enumerate(list(claims)[: plan.limit] * plan.image_samples)]
+    for some in _batches(jobs, plan.batch):
+        told = [one["prompt"] for one, _ in some]
+        noises = [noise(plan.seed, number) for _, number in some]
+        made = pipeline(told, num_frames=1, generator=noises, **_sampling(plan))
+        for (one, _), frames in zip(some, made.frames, strict=True):
+            yield Record("geneval", one["tag"], one["prompt"], *judge.judge(one, frames[0]), frames=frames)
+
+
 def _edits(moving: bool) -> Callable[[OmniVideoPipeline, Plan], Records]:
     def run(pipeline: OmniVideoPipeline, plan: Plan) -> Records:
         part = "video_edit" if moving else "image_edit"
         for number, edit in enumerate(_few(prompts.edits(moving), plan, "operation")):
             source = render(edit.source, plan.size, plan.num_frames if moving else 1)
-            noise, frames = _noise(plan.seed, number), len(source)
-            made = pipeline(edit.instruction, source, num_frames=frames, generator=noise, **_sampling(plan))
+            sampling = {"generator": noise(plan.seed, number), **_sampling(plan)}
+            made = pipeline(edit.instruction, source, num_frames=len(source), **sampling)
             verdict, kept = judge_edit(edit, source, made.frames[0])
             yield Record(
                 part, edit.operation, edit.instruction, *verdict, False, kept, made.frames[0], source
@@ -131,7 +145,7 @@ def _questions(moving: bool) -> Callable[[OmniVideoPipeline, Plan], Records]:
         asked = _few(prompts.questions(moving), plan, "kind")
         for number, some in enumerate(_batches(asked, plan.batch)):
             shown = [render(one.scene, plan.size, plan.num_frames if moving else 1) for one in some]
-            answers = _answers(pipeline, [one.question for one in some], shown, _noise(plan.seed, number))
+            answers = _answers(pipeline, [one.question for one in some], shown, noise(plan.seed, number))
             for one, frames, said in zip(some, shown, answers, strict=True):
                 right = exact(said, one.answer)
                 reason = "" if right else f"expected {one.answer}, said {said[:80]!r}"
@@ -171,7 +185,8 @@ def _batches(jobs: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
         yield jobs[start : start + size]
 
 
-def _noise(seed: int, number: int) -> torch.Generator:
+def noise(seed: int, number: int) -> torch.Generator:
+    """The noise of one sample, whatever comes before it."""
     import torch
 
     return torch.Generator().manual_seed(int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))

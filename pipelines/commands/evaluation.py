@@ -36,6 +36,19 @@ def evaluate(
     guidance: Annotated[float | None, typer.Option(help="default: the model's")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="prompts at once; default: 16")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    geneval: Annotated[
+        str | None, typer.Option(metavar="FILE", help="GenEval's own prompts: evaluation_metadata.jsonl")
+    ] = None,
+    detector: Annotated[
+        str | None, typer.Option(metavar="DIR", help="for GenEval: Mask2Former of COCO's instances")
+    ] = None,
+    clip: Annotated[str | None, typer.Option(metavar="DIR", help="for GenEval: CLIP ViT-L/14")] = None,
+    export_vbench: Annotated[
+        str | None, typer.Option(metavar="DIR", help="write videos and prompts for VBench's custom mode")
+    ] = None,
+    vbench_prompts: Annotated[
+        str | None, typer.Option(metavar="FILE", help="a prompt a line; default: those of videos of shapes")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Judge a model: generation as GenEval scores it, motion, edits, answers and think mode."""
@@ -44,8 +57,9 @@ def evaluate(
     sizes = {"size": size, "num_frames": frames, "steps": steps, "guidance_scale": guidance}
     plan: dict[str, Any] = {**sizes, "limit": limit, "image_samples": samples, "batch": batch}
     where = out or f"{model.rstrip('/')}-evaluation"
+    outside = evaluation.Outside(geneval, detector, clip, export_vbench, vbench_prompts)
     report = evaluation.evaluate(
-        model, where, part or (), lambda text: typer.echo(text, err=True), seed, **plan
+        model, where, part or (), lambda text: typer.echo(text, err=True), seed, outside, **plan
     )
     if json:
         print_json(report)
