@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from inspect import signature
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -51,28 +53,41 @@ def each(make: Callable[[], Work], inputs: Sequence[Any], pool: Pool = PLAIN) ->
     if not inputs:
         return
     import ray
+    from ray.util.annotations import RayDeprecationWarning
 
     if not ray.is_initialized():
         ray.init(log_to_driver=False)
     with _settings():
         texts = [{"text": json.dumps(one)} for one in inputs]
         found = ray.data.from_items(texts, override_num_blocks=min(len(texts), MAX_BLOCKS))
-        results = found.map_batches(
-            _Worker,
-            fn_constructor_args=[make],
-            batch_size=1,
-            batch_format="pyarrow",
-            num_cpus=pool.cpus,
-            num_gpus=pool.gpus or None,
-            compute=_actors(len(inputs), pool),
-            max_restarts=ATTEMPTS - 1,  # no named parameter yet; without them Ray tries for ever
-            max_task_retries=ATTEMPTS - 1,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RayDeprecationWarning)  # of `_bounds`, which says why
+            results = found.map_batches(
+                _Worker,
+                fn_constructor_args=[make],
+                batch_size=1,
+                batch_format="pyarrow",
+                num_cpus=pool.cpus,
+                num_gpus=pool.gpus or None,
+                compute=_actors(len(inputs), pool),
+                **_bounds(found.map_batches),
+            )
         for row in results.iter_rows():
             answer = json.loads(row["text"])
             if "refused" in answer:
                 raise InputError(*answer["refused"])
             yield answer["done"]
+
+
+def _bounds(map_batches: Callable[..., Any]) -> dict[str, int]:
+    """How often a worker is replaced, and its input tried again: for ever, if Ray is not told.
+
+    Ray 2.60 has no named parameters for it, but takes any of its actors' options until 2.64. What it notes
+    then, that a worker's arguments lie in the object store, does no harm: their owner is this process, and
+    the run ends with it.
+    """
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in signature(map_batches).parameters.values())
+    return {"max_restarts": ATTEMPTS - 1, "max_task_retries": ATTEMPTS - 1} if takes_any else {}
 
 
 class _Worker:

@@ -25,7 +25,8 @@ from curation.steps.judging import judge_all
 from curation.steps.links import stage_known
 from curation.steps.losses import StoppedError
 from curation.steps.ordering import settle
-from curation.steps.plan import PUBLISHED, Plan, Planner, Row
+from curation.steps.plan import Plan, Planner, Row
+from curation.steps.published import published
 from curation.steps.redecide import Decided, redecide
 from curation.steps.restage import DECIDED, MEASURED, restage
 from curation.store.commits import newest
@@ -33,6 +34,7 @@ from curation.store.lineage import lineage
 from curation.store.publish import Change, ConflictError, check_output, discard, existing, publish
 from curation.store.rows import BULKY
 from curation.store.rows import JUDGED as JUDGED_ROWS
+from curation.store.seen import Seen
 from curation.store.shard import ShardFile
 from curation.store.staging import Staging
 
@@ -96,21 +98,26 @@ class _Run:
         self._items = items
         self._staging = staging
         self._emit = emit
+        self._known: set[str] = set()  # hashes of files that need no decoding
         self._base: Dataset | None = existing(request.out)
-        published: list[Row] = self._base.table(PUBLISHED).to_pylist() if self._base else []
-        self._planner = Planner(published, request.recipe_sha256(), request.fresh)
+        before = published(self._base) if self._base else []
+        self._planner = Planner(before, request.recipe_sha256(), request.fresh)
         known = self._base is not None and not request.fresh
         history = self._base.history() if self._base else []
-        seen = (row["uri"] for row in published)
+        seen = (row["uri"] for row in before)
         self._order = settle(request, items, staging, newest(history).get("cascade"), seen, engine.each)
         names = self._order.names
-        self._decided = redecide(published, history, request, names) if known else Decided()
+        self._decided = redecide(before, history, request, names) if known else Decided()
 
     def go(self) -> tuple[int, Plan]:
         """Judge, plan, finish and publish; if nothing changes, the version stays what it is."""
         known = self._know()
         names = self._order.names
-        outcomes = judge_all(self._request, self._items, self._staging, known, names, self._emit)
+        seen = Seen(self._request.out)
+        unread = {} if self._request.fresh else seen.recall(self._items)
+        settled = {uri: sha256 for uri, sha256 in unread.items() if sha256 in self._known}
+        outcomes = judge_all(self._request, self._items, self._staging, known, settled, names, self._emit)
+        seen.keep(self._items, {uri: outcome["sha256"] for uri, outcome in outcomes.items()})
         plan = self._plan(outcomes)
         _discard_attempts(self._staging)
         if not plan.changes and self._base is not None:
@@ -133,8 +140,8 @@ class _Run:
         if self._base is None:
             return None
         name = str(self._base.version)
-        hashes = [*self._planner.all_settled(), *self._decided.whole]
-        self._staging.write(KNOWN, name, pa.table({"source_sha256": pa.array(hashes, pa.string())}))
+        hashes = self._known = {*self._planner.all_settled(), *self._decided.whole}
+        self._staging.write(KNOWN, name, pa.table({"source_sha256": pa.array(sorted(hashes), pa.string())}))
         stage_known(self._staging, name, self._planner.standing())
         listed = {item.uri for item in self._items}
         for stage, files in ((DECIDED, self._decided.partly), (MEASURED, self._decided.measured)):

@@ -119,7 +119,7 @@ def list_items(sources: Sequence[Source], out: str = "", limit: int | None = Non
             raise InputError(
                 f"no files in {source.where()}", STEP, "check the path, and its glob if it has one"
             )
-        for item in listed:
+        for item in (item._replace(stamp=None) for item in listed) if source.rehash else listed:
             items[item.uri] = _joined(items[item.uri], item) if item.uri in items else item
     found = list(items.values())
     return found if limit is None else found[:limit]

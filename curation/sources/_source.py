@@ -27,6 +27,7 @@ class Item(NamedTuple):
     caption: str | None = None  # that it came with
     detail: str | None = None  # about the problem: which line, what is wrong with it
     reader: tuple[str, str, str] | None = None  # of a dataset's record: dataset, root of its media, downloads
+    stamp: str | None = None  # changes with the file: "mtime_ns:inode", or an ETag; None: read it each time
 
 
 def absolute(uri: str) -> str:
@@ -52,6 +53,9 @@ class SourceConfig(BaseModel):
     name: str | None = Field(
         default=None, description="the `source` column; default: the last part of the path"
     )
+    rehash: bool = Field(
+        default=False, description="read files again though neither their size nor their time has changed"
+    )
 
     def items(self) -> Iterator[Item]:
         """The inputs, sorted by uri. Raises InputError if the source itself cannot be read."""
@@ -73,4 +77,7 @@ def local_item(path: Path, root: Path, label: str, licence: str | None) -> Item:
         return Item(text, label, licence, 0, "bad_name")
     if path.is_symlink() and not path.resolve().is_relative_to(root):
         return Item(str(path), label, licence, 0, "outside_root")
-    return Item(str(path), label, licence, path.stat().st_size if path.exists() else 0)
+    if not path.exists():
+        return Item(str(path), label, licence, 0)
+    told = path.stat()
+    return Item(str(path), label, licence, told.st_size, stamp=f"{told.st_mtime_ns}:{told.st_ino}")

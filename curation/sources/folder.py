@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pydantic import Field
 
@@ -60,7 +60,14 @@ class FolderSource(SourceConfig):
                 "/"
             ):  # an object of that name stands for a folder
                 uri, size = fs.unstrip_protocol(path), int(told.get("size") or 0)
-                yield path[len(root) :].lstrip("/"), Item(uri, self.label(), self.licence, size)
+                item = Item(uri, self.label(), self.licence, size, stamp=_etag(told))
+                yield path[len(root) :].lstrip("/"), item
+
+
+def _etag(told: Mapping[str, Any]) -> str | None:
+    """What changes with an object's bytes, as its store's listing says it."""
+    found = told.get("ETag") or told.get("etag") or told.get("md5Hash")
+    return str(found).strip('"') if found else None
 
 
 def _hidden(relative: str) -> bool:

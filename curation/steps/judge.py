@@ -84,7 +84,7 @@ class Judge:
 
     def _judge(self, uri: str, file: Fetched) -> Outcome:
         if file.sha256 in self._published:
-            return _outcome(uri, file.sha256, "published", [])
+            return outcome_of(uri, file.sha256, "published", [])
         state = "staged" if self._staging.has(JUDGED, file.sha256) else "judged"
         if state == "judged":
             self._staging.write(JUDGED, file.sha256, self._scan(uri, file))
@@ -96,7 +96,7 @@ class Judge:
         with ExitStack() as stack:
             record = self._annotated.open(item, stack)
             if record.content in self._published:
-                return _outcome(item.uri, record.content, "published", [])
+                return outcome_of(item.uri, record.content, "published", [])
             state = "staged" if self._staging.has(JUDGED, record.content) else "judged"
             if state == "judged":
                 self._staging.write(JUDGED, record.content, self._annotated.judge(record))
@@ -105,7 +105,7 @@ class Judge:
     def _link(self, item: Item, downloads: str) -> Outcome:
         """Judge what a dataset has the address of. Raises MediaError if it cannot be had."""
         if (sha256 := self._links.published(item.uri)) in self._published:
-            return _outcome(item.uri, sha256, "published", [])
+            return outcome_of(item.uri, sha256, "published", [])
         if (sha256 := self._links.staged(item.uri)) and self._staging.has(JUDGED, sha256):
             return self._staged(item.uri, sha256, "staged")
         with fetched(item.uri, downloads) as file:
@@ -115,7 +115,7 @@ class Judge:
 
     def _staged(self, uri: str, sha256: str, state: str) -> Outcome:
         (table,) = self._staging.read(JUDGED, [sha256], ["verdict", "filter", "reason", "detail"])
-        return _outcome(uri, sha256, state, table.to_pylist())
+        return outcome_of(uri, sha256, state, table.to_pylist())
 
     def _scan(self, uri: str, file: Fetched) -> pa.Table:
         """All clips of a file.
@@ -167,16 +167,17 @@ class Judge:
 
 def _failed(uri: str, reason: str, detail: str) -> Outcome:
     row = {"verdict": "error", "filter": "sources", "reason": reason, "detail": detail}
-    return _outcome(uri, None, "failed", [row])
+    return outcome_of(uri, None, "failed", [row])
 
 
 def _repeats(uri: str, original: str) -> Outcome:
-    found = _outcome(uri, None, "repeated", [])
+    found = outcome_of(uri, None, "repeated", [])
     found["detail"] = original
     return found
 
 
-def _outcome(uri: str, sha256: str | None, state: str, clips: list[dict[str, Any]]) -> Outcome:
+def outcome_of(uri: str, sha256: str | None, state: str, clips: list[dict[str, Any]]) -> Outcome:
+    """What became of an input whose clips, or whose error, have these verdicts."""
     counts = Counter(clip["verdict"] for clip in clips)
     error = next((clip for clip in clips if clip["verdict"] == "error"), {})
     return {

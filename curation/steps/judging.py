@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from curation import engine
@@ -10,7 +10,7 @@ from curation.config import CurateRequest
 from curation.events import Emit, Stage
 from curation.media.records import ScanRequest
 from curation.sources import Item
-from curation.steps.judge import JUDGED, Judge, Outcome
+from curation.steps.judge import JUDGED, Judge, Outcome, outcome_of
 from curation.steps.losses import Losses, StoppedError
 from curation.store.staging import Staging
 
@@ -22,20 +22,24 @@ def judge_all(
     items: Sequence[Item],
     staging: Staging,
     known: str | None,
+    settled: Mapping[str, str],
     order: Sequence[str],
     emit: Emit,
 ) -> dict[str, Outcome]:
     """The outcome of each input, by its uri; `known` names the staged hashes of files that need no decoding.
 
-    Filters judge in `order`.
+    Of `settled` inputs the hash is known, and is one of these: nobody reads them. Filters judge in `order`.
 
     Raises StoppedError if most of them fail.
     """
     scan = ScanRequest(request.split, request.rules(), request.score_all, order=tuple(order))
     make = partial(Judge, staging, scan.to_json(), known, request.edits)
     tally = _Tally(items, request.shards.max_error_share, emit)
-    largest_first = sorted(items, key=lambda item: -item.size)  # or one long film is left at the end
+    to_read = (item for item in items if item.uri not in settled)
+    largest_first = sorted(to_read, key=lambda item: -item.size)  # or one long film is left at the end
     try:
+        for uri, sha256 in settled.items():
+            tally.add(outcome_of(uri, sha256, "published", []))
         for outcome in engine.each(make, largest_first, _pool(request)):
             tally.add(outcome)
         tally.done()

@@ -18,6 +18,7 @@ import pyarrow as pa
 from curation.dataset import Dataset, open_dataset, schema
 from curation.errors import InputError
 from curation.store.oldfiles import OldFiles
+from curation.store.seen import SEEN
 from curation.store.shard import PARTITION, ShardFile
 from curation.store.staging import ROOM
 from curation.stores import StoreError, asking, delta_options, make_folder, place
@@ -67,7 +68,7 @@ def check_output(uri: str) -> None:
     except StoreError as error:
         other = None if error.kind in ("denied", "unreachable") else "choose another --out"
         raise error.as_input_error(f"{uri} cannot be written", STEP, other) from error
-    strange = sorted(name for name in names - {ROOM} if not name.startswith(f"{PARTITION}="))
+    strange = sorted(name for name in names - {ROOM, SEEN} if not name.startswith(f"{PARTITION}="))
     if strange and "_delta_log" not in names:
         what = f"{uri} holds other files ({strange[0]}) and no dataset"
         raise InputError(what, STEP, "choose another --out: an empty or new folder, or a dataset")

@@ -7,6 +7,7 @@ from typing import Any
 
 from curation.config import CurateRequest
 from curation.dataset import Dataset, open_dataset
+from curation.store.seen import SEEN
 
 FUNNEL = {"inputs": 8, "clips": 8, "kept": 4, "duplicate": 2, "error": 2, "rejected": {}}  # of `media`
 
@@ -29,9 +30,9 @@ def rows_of(dataset: Dataset) -> dict[str, tuple[str, str | None, str | None]]:
 
 
 def data_files(out: Path) -> set[str]:
-    """All files of a dataset's folder but its log."""
+    """All files of a dataset's folder but its log, and what it has seen."""
     found = (path.relative_to(out) for path in out.rglob("*") if path.is_file())
-    return {str(path) for path in found if path.parts[0] != "_delta_log"}
+    return {str(path) for path in found if path.parts[0] not in ("_delta_log", SEEN)}
 
 
 def active_files(out: Path) -> set[str]:

@@ -33,6 +33,23 @@ def cluster(cores: int) -> Iterator[None]:
         ray.shutdown()
 
 
+@contextmanager
+def nodes(count: int) -> Iterator[None]:
+    """Ray nodes of one core each, on this host."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        for _ in range(count - 1):
+            found.add_node(num_cpus=1)
+        ray.init(address=found.address, log_to_driver=False)
+        yield
+    finally:
+        ray.shutdown()
+        found.shutdown()
+
+
 def cheap() -> list[str]:
     """All filters that look at headers, frames or flow, as they come: no neural network."""
     from curation.filters import Cost as Class
