@@ -48,7 +48,9 @@ class TextOverlay(Filter):
         "max_characters": "too_much_to_read",
     }
 
-    max_text_area: float | None = Field(default=0.06, ge=0, le=1, description="share of the frame under text")
+    max_text_area: float | None = Field(
+        default=0.045, ge=0, le=1, description="share of the frame under text"
+    )
     max_text_boxes: float | None = Field(default=None, ge=0, description="mean number of text boxes a frame")
     max_characters: float | None = Field(
         default=40.0, ge=0, description="mean number of letters and digits read in a frame"

@@ -64,7 +64,7 @@ class Watermark(Filter):
     }
 
     max_logo: float | None = Field(
-        default=0.93, ge=0, le=1, description="probability of a constant mark in a corner of a video"
+        default=0.95, ge=0, le=1, description="probability of a constant mark in a corner of a video"
     )
     max_constant_text: float | None = Field(
         default=0.5, ge=0, le=1, description="share of the time with overlaid writing that does not change"
@@ -126,7 +126,7 @@ def _of_video(clip: Clip) -> dict[str, float]:
         "logo": constancy.score(frames),
         "constant_text": max(standing, default=0.0),
         **_said(lines),
-        "tiling": _tiling(constancy.picture(frames)),
+        "tiling": min(_tiling(frames[len(frames) // 4]), _tiling(frames[len(frames) * 3 // 4])),
     }
 
 

@@ -67,12 +67,6 @@ def score(frames: Bytes) -> float:
     return float(1 / (1 + np.exp(-max(found)))) if found else 0.0
 
 
-def picture(frames: Bytes) -> Bytes:
-    """[H,W]: the mean of up to 16 frames, in which what moves is blurred and what stands is not."""
-    mean: Bytes = frames[_spread(len(frames))].mean(axis=0).astype(np.uint8)
-    return mean
-
-
 def described(maps: Maps) -> Iterator[dict[str, float]]:
     """The measures of all candidates."""
     for place, constant in candidates(maps):

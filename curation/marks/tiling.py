@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 LONG_SIDE = 640  # pixels
-DETAIL, REACH = 3.0, 9.0  # sigmas: what is detail, and over which distance its contrast is evened out
+DETAIL = 3.0  # sigma: what is finer is detail
+REACH = 31  # pixels over which its contrast is evened out
 FLOOR = 4.0  # grey levels; noise is not raised to a pattern
 NEAREST, FARTHEST = 0.09, 0.6  # of the side: distances that a pattern may repeat at
 PEAKS = 4  # a lattice has that many of nearly the same height
@@ -34,7 +35,7 @@ def _evened(grey: NDArray[np.uint8]) -> Floats:
     """Detail of the same contrast everywhere."""
     plain = grey.astype(np.float32)
     detail = plain - cv2.GaussianBlur(plain, (0, 0), DETAIL)
-    contrast = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), REACH)) + FLOOR
+    contrast = np.sqrt(np.maximum(cv2.blur(detail * detail, (REACH, REACH)), 0)) + FLOOR
     even: Floats = np.clip(detail / contrast, -2.5, 2.5)
     return even
 
@@ -42,8 +43,9 @@ def _evened(grey: NDArray[np.uint8]) -> Floats:
 def _autocorrelation(even: Floats) -> Floats:
     """[h,w] correlation with itself, shifted down by 0 to h-1 and across by -w//2 to w//2."""
     height, width = even.shape
-    size = cv2.getOptimalDFTSize(2 * height), cv2.getOptimalDFTSize(2 * width)
-    power = np.fft.irfft2(np.abs(np.fft.rfft2(even, size)) ** 2, size)
+    below, beside = cv2.getOptimalDFTSize(2 * height) - height, cv2.getOptimalDFTSize(2 * width) - width
+    spectrum = cv2.dft(cv2.copyMakeBorder(even, 0, below, 0, beside, cv2.BORDER_CONSTANT))
+    power = cv2.idft(cv2.mulSpectrums(spectrum, spectrum, 0, conjB=True), flags=cv2.DFT_SCALE)
     down, across = int(FARTHEST * height), int(FARTHEST * width)
     both = np.concatenate([power[:down, -across:], power[:down, : across + 1]], axis=1)
     shared = np.outer(height - np.arange(down), width - np.abs(np.arange(-across, across + 1)))

@@ -4,8 +4,8 @@ Three kinds of evidence, the first that holds decides:
 - time: the box stays to the pixel while its surroundings go (a moving scene), or goes while they stay (a
   line that ends before a still scene);
 - motion: it runs along its row or column at a constant speed that the scene does not share;
-- rendering, where nothing moves at all: upright, bright, full of contrast and no higher than a line of
-  subtitles, and where overlays are: centred low or high, or in a corner.
+- rendering, of what stays where it is: upright, bright, full of contrast and no higher than a line of
+  subtitles, and where overlays are: centred low or high, or, all the time, in a corner.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from curation.text.tracks import Track
 
 Bytes = NDArray[np.uint8]
 Kind = Literal["overlay", "scroll", "scene"]
-LOOK_SECONDS = 2.0  # one frame in so many is searched; a line of subtitles stays about as long
+LOOK_SECONDS = 2.7  # one frame in so many is searched; lines of subtitles stay about as long
 MOST_LOOKS = 8
 LEAST_SECONDS = 0.7  # that an overlay stays
 READ = 0.7  # confidence of the recogniser from which a line is taken for writing
 HIGHEST = 0.12  # of the frame's height; a line of subtitles is lower, signs that can be read often are not
-BRIGHT, CONTRAST = 200.0, 110.0  # grey levels of rendered writing
-LEVEL = 0.8  # degrees, or two pixels
+BRIGHT, CONTRAST = 185.0, 110.0  # grey levels of rendered writing
+LEVEL = 1.2  # degrees, or two pixels
 MOST_BOXES = 12  # a frame; the largest, for pages
 TICKER = 0.35  # of the frame's width, at least, is under writing that runs along a row
 SPEEDS = 0.15  # the lines of rolling credits differ less in speed
@@ -151,8 +151,10 @@ def _kind(frames: Bytes, times: NDArray[np.float64], track: Track, line: Line) -
     stays = stood * _step(times) >= LEAST_SECONDS
     if stays and (reads or stood >= 4) and (track.moved >= 0.5 or (track.kept >= 0.6 and low(box, shape))):
         return "overlay"
-    still = stood >= 0.85 * len(track.run) and not track.moved >= 0.5
-    if still and rendered(frames[track.at], box) and (_placed(box, shape) if reads else _centred(box, shape)):
+    drawn = rendered(frames[track.at], box)
+    if stays and drawn and _centred(box, shape) and (reads or _long(box)):
+        return "overlay"
+    if reads and drawn and stood >= 0.85 * len(track.run) and _placed(box, shape):
         return "overlay"
     if not reads:
         return None
@@ -184,11 +186,17 @@ def _same_row(one: Box, other: Box) -> bool:
 
 
 def _centred(box: Box, shape: tuple[int, ...]) -> bool:
-    """Whether a box is where a line of subtitles is, and as long."""
+    """Whether a box is where a line of subtitles is."""
     height, width = shape
     left, top, right, bottom = box.bounds
     middle, centre = (top + bottom) / 2 / height, (left + right) / 2 / width
-    return abs(centre - 0.5) < 0.04 and (middle > 0.75 or middle < 0.2) and right - left > 2 * (bottom - top)
+    return abs(centre - 0.5) < 0.04 and (middle > 0.75 or middle < 0.2)
+
+
+def _long(box: Box) -> bool:
+    """Whether a box is as long as a line, if what it says cannot be read."""
+    left, top, right, bottom = box.bounds
+    return right - left > 2 * (bottom - top)
 
 
 def _placed(box: Box, shape: tuple[int, ...]) -> bool:

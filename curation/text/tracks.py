@@ -22,6 +22,7 @@ Bytes = NDArray[np.uint8]
 Bounds = tuple[int, int, int, int]  # left, top, right, bottom
 SAME = 0.6  # correlation from which a patch is taken for the same
 TEXTURE = 5.0  # grey levels; a patch with a smaller deviation shows no motion
+STILL = 4.0  # grey levels; a patch that differs by less, without its noise, has stayed
 SLACK = 2  # pixels that a patch of the surroundings may be off
 OFF = 0.03  # correlation that the encoder may move a patch's best place for
 
@@ -47,12 +48,14 @@ def follow(frames: Bytes, times: NDArray[np.float64], box: Box, at: int, others:
     found = np.where(match(frames, box.bounds, at) >= near - OFF, near, np.minimum(near, SAME - 0.01))
     run = _around(found >= SAME, at)
     taken = [other.bounds for other in others]
-    sides = _usable(frames[at], _surroundings(box.bounds, frames.shape), taken)
-    moved, kept = _background(frames, sides, at, run, near < SAME - 0.05)
+    around = _free(_surroundings(box.bounds, frames.shape), taken)
+    sides = _textured(frames[at], around)
+    moved = _moved(frames, sides, at, run)
+    kept = _kept(frames, box.bounds, around, at, near < SAME - 0.05)
     across, down = (0.0, 0.0) if run.sum() > 2 else _speed(frames, times, box.bounds, at)
     carried = False
     if across or down:
-        everywhere = _usable(frames[at], _grid(frames.shape), [*taken, box.bounds])
+        everywhere = _textured(frames[at], _free(_grid(frames.shape), [*taken, box.bounds]))
         carried = _carried(frames, times, [*sides, *everywhere], at, across, down)
     return Track(box, at, found >= SAME, run, moved, kept, across, down, carried)
 
@@ -67,19 +70,34 @@ def match(frames: Bytes, bounds: Bounds, at: int, slack: int = 0) -> NDArray[np.
     return np.array([_best(frame[rows, columns], patch)[0] for frame in frames])
 
 
-def _background(
-    frames: Bytes, sides: list[Bounds], at: int, shown: NDArray[np.bool_], gone: NDArray[np.bool_]
-) -> tuple[float, float]:
-    """How much of the surroundings left while the box stayed, and stayed when the box had gone."""
+def _moved(frames: Bytes, sides: list[Bounds], at: int, shown: NDArray[np.bool_]) -> float:
+    """The share of the surroundings that left while the box stayed; nan if none has texture."""
     if not sides:
-        return float("nan"), float("nan")
-    there = np.array([match(frames, side, at, SLACK) for side in sides])  # [sides, T]
-    moved = (
-        float(np.mean(np.quantile(there[:, shown], 0.35, axis=1) < SAME - 0.1)) if shown.sum() > 1 else 0.0
-    )
-    enough = gone.sum() >= 2
-    kept = float(np.mean(np.median(there[:, gone], axis=1) > SAME + 0.2)) if enough else float("nan")
-    return moved, kept
+        return float("nan")
+    if shown.sum() < 2:
+        return 0.0
+    there = np.array([match(frames[shown], side, int(shown[:at].sum()), SLACK) for side in sides])
+    return float(np.mean(np.quantile(there, 0.35, axis=1) < SAME - 0.1))
+
+
+def _kept(frames: Bytes, bounds: Bounds, sides: list[Bounds], at: int, gone: NDArray[np.bool_]) -> float:
+    """The share of the surroundings, flat ones too, that stayed when the box had gone; nan if it never went.
+
+    0 if the box only went elsewhere, as writing on a plain wall does when the camera turns.
+    """
+    if gone.sum() < 2 or not sides:
+        return float("nan")
+    left, top, right, bottom = bounds
+    indices = np.flatnonzero(gone)
+    nearest = frames[indices[np.abs(indices - at).argmin()]]
+    if _best(nearest, frames[at, top:bottom, left:right])[0] >= SAME:
+        return 0.0
+    stayed = []
+    for a, b, c, d in sides:
+        before = cv2.blur(frames[at, b:d, a:c], (5, 5))
+        apart = [cv2.absdiff(cv2.blur(frames[i, b:d, a:c], (5, 5)), before).mean() for i in indices]
+        stayed.append(float(np.median(apart)) < STILL)
+    return float(np.mean(stayed))
 
 
 def _surroundings(bounds: Bounds, shape: tuple[int, ...]) -> list[Bounds]:
@@ -106,14 +124,18 @@ def _grid(shape: tuple[int, ...]) -> list[Bounds]:
     ]
 
 
-def _usable(frame: Bytes, areas: list[Bounds], taken: list[Bounds]) -> list[Bounds]:
-    """The patches that have enough texture to be found again, and none of the boxes in them."""
+def _free(areas: list[Bounds], taken: list[Bounds]) -> list[Bounds]:
+    """The patches that none of the boxes lies in."""
     return [
         (a, b, c, d)
         for a, b, c, d in areas
-        if frame[b:d, a:c].std() >= TEXTURE
-        and not any(a < right and c > left and b < bottom and d > top for left, top, right, bottom in taken)
+        if not any(a < right and c > left and b < bottom and d > top for left, top, right, bottom in taken)
     ]
+
+
+def _textured(frame: Bytes, areas: list[Bounds]) -> list[Bounds]:
+    """The patches that have enough texture to be found again."""
+    return [(a, b, c, d) for a, b, c, d in areas if frame[b:d, a:c].std() >= TEXTURE]
 
 
 def _around(there: NDArray[np.bool_], at: int) -> NDArray[np.bool_]:

@@ -5,21 +5,19 @@ Each plant takes RGB frames of one size, their rate and a random generator, and 
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Callable, Sequence
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from . import drawn
 
 Pictures = list[NDArray[np.uint8]]
 Plant = Callable[[Pictures, float, Random], Pictures]
 
-FONT_FOLDERS = ["/usr/share/fonts"]  # searched for the names below; Pillow's own font stands in for none
 LATIN = ("DejaVuSans-Bold", "DejaVuSans", "DejaVuSerif", "LiberationSans-Regular", "NotoSans-Bold")
 EAST = ("NotoSansCJK-Bold", "NotoSansCJK-Regular")
 LINES = (
@@ -49,14 +47,14 @@ def subtitle(
 ) -> Pictures:
     """Lines in the lower band, each on the screen for a while, with pauses between them."""
     height, width = frames[0].shape[:2]
-    eastern = random.random() < 0.3 and bool(_files(EAST))
-    font = _font(random.choice(EAST if eastern else LATIN), round(height * random.uniform(0.045, 0.065)))
+    eastern = random.random() < 0.3 and bool(drawn.files(EAST))
+    font = drawn.font(random.choice(EAST if eastern else LATIN), round(height * random.uniform(0.045, 0.065)))
     texts, at = random.sample(EASTERN if eastern else LINES, 4), 0
     result: Pictures = list(frames)
     first = round(random.uniform(0, 0.15) * len(frames))
     shown = max(len(frames) * 2 // 5, round(random.uniform(1.5, 3.0) * fps))
     while first < len(frames):
-        layer = _layer(width, height)
+        layer = drawn.layer(width, height)
         draw = ImageDraw.Draw(layer)
         place = (width // 2, round(height * random.choice((0.88, 0.9, 0.92))))
         fill = {"white": (255, 255, 255, 255), "yellow": (255, 235, 40, 255)}[colour]
@@ -73,7 +71,7 @@ def subtitle(
             stroke_fill=(0, 0, 0, 255),
         )
         for index in range(first, min(len(frames), first + shown)):
-            result[index] = _over(frames[index], layer)
+            result[index] = drawn.over(frames[index], layer)
         first, at = first + shown + round(random.uniform(0, 0.8) * fps), at + 1
     return result
 
@@ -81,29 +79,29 @@ def subtitle(
 def timestamp(frames: Pictures, fps: float, random: Random) -> Pictures:
     """A camera's clock in a corner."""
     height, width = frames[0].shape[:2]
-    font = _font(random.choice(LATIN), max(10, round(height * random.uniform(0.035, 0.05))))
-    corner = random.choice(CORNERS)
+    font = drawn.font(random.choice(LATIN), max(10, round(height * random.uniform(0.035, 0.05))))
+    corner = random.choice(drawn.CORNERS)
     second, result = random.randrange(50), []
     for index, frame in enumerate(frames):
-        layer = _layer(width, height)
+        layer = drawn.layer(width, height)
         text = f"2024-05-17 13:45:{second + int(index / fps):02d}"
-        _corner_text(layer, text, font, corner, (255, 255, 255, 255), 1, Random(second))
-        result.append(_over(frame, layer))
+        drawn.corner_text(layer, text, font, corner, (255, 255, 255, 255), 1, Random(second))
+        result.append(drawn.over(frame, layer))
     return result
 
 
 def ticker(frames: Pictures, fps: float, random: Random) -> Pictures:
     """News that run from right to left on a bar."""
     height, width = frames[0].shape[:2]
-    font = _font(random.choice(LATIN), max(10, round(height * random.uniform(0.04, 0.055))))
-    strip = _strip(NEWS, font, (255, 255, 255, 255))
+    font = drawn.font(random.choice(LATIN), max(10, round(height * random.uniform(0.04, 0.055))))
+    strip = drawn.strip(NEWS, font, (255, 255, 255, 255))
     speed = width * random.uniform(0.1, 0.3) / fps
     bar = round(height * 0.075)
     bottom = height - round(height * random.choice((0.0, 0.02, 0.05)))
     colour = random.choice(((160, 0, 0, 255), (10, 20, 90, 255), (0, 0, 0, 160)))
     result = []
     for index, frame in enumerate(frames):
-        layer = _layer(width, height)
+        layer = drawn.layer(width, height)
         ImageDraw.Draw(layer).rectangle((0, bottom - bar, width, bottom), fill=colour)
         first = -round(speed * index + width * 0.2)
         for offset in range(first, width, strip.width):
@@ -111,7 +109,7 @@ def ticker(frames: Pictures, fps: float, random: Random) -> Pictures:
                 strip.crop((max(0, -offset), 0, min(strip.width, width - offset), strip.height)),
                 (max(0, offset), bottom - bar + (bar - strip.height) // 2),
             ) if offset + strip.width > 0 else None
-        result.append(_over(frame, layer))
+        result.append(drawn.over(frame, layer))
     return result
 
 
@@ -119,11 +117,11 @@ def credits(frames: Pictures, fps: float, random: Random) -> Pictures:
     """Names that roll upwards over the picture."""
     height, width = frames[0].shape[:2]
     size = max(10, round(height * random.uniform(0.045, 0.06)))
-    font = _font(random.choice(LATIN), size)
+    font = drawn.font(random.choice(LATIN), size)
     speed = height * random.uniform(0.08, 0.2) / fps
     result = []
     for index, frame in enumerate(frames):
-        layer = _layer(width, height)
+        layer = drawn.layer(width, height)
         draw = ImageDraw.Draw(layer)
         for line in range(30):
             y = round(height * 0.5 + line * size * 1.7 - speed * index)
@@ -137,15 +135,15 @@ def credits(frames: Pictures, fps: float, random: Random) -> Pictures:
                     stroke_width=1,
                     stroke_fill=(0, 0, 0, 200),
                 )
-        result.append(_over(frame, layer))
+        result.append(drawn.over(frame, layer))
     return result
 
 
 def title(frames: Pictures, fps: float, random: Random) -> Pictures:
     """Large words in the middle, all the time."""
     height, width = frames[0].shape[:2]
-    layer = _layer(width, height)
-    font = _font(random.choice(LATIN), round(width * 0.075))
+    layer = drawn.layer(width, height)
+    font = drawn.font(random.choice(LATIN), round(width * 0.075))
     words = random.choice(("THE LONG WAY HOME", "SUMMER SALE 50%", "Chapter Two: Rain"))
     ImageDraw.Draw(layer).text(
         (width // 2, round(height * random.uniform(0.3, 0.6))),
@@ -156,50 +154,50 @@ def title(frames: Pictures, fps: float, random: Random) -> Pictures:
         stroke_width=2,
         stroke_fill=(0, 0, 0, 255),
     )
-    return [_over(frame, layer) for frame in frames]
+    return [drawn.over(frame, layer) for frame in frames]
 
 
 def logo(frames: Pictures, fps: float, random: Random, alpha: float = 1.0) -> Pictures:
     """A station's sign without writing, in a corner."""
     height, width = frames[0].shape[:2]
     side = round(min(height, width) * random.uniform(0.09, 0.18))
-    mark = _mark(side, random)
+    mark = drawn.mark(side, random)
     mark.putalpha(mark.getchannel("A").point(lambda value: round(value * alpha)))
-    layer = _layer(width, height)
-    x, y = _in_corner(random.choice(CORNERS), side, side, width, height, random)
+    layer = drawn.layer(width, height)
+    x, y = drawn.in_corner(random.choice(drawn.CORNERS), side, side, width, height, random)
     layer.alpha_composite(mark, (x, y))
-    return [_over(frame, layer) for frame in frames]
+    return [drawn.over(frame, layer) for frame in frames]
 
 
 def name_in_corner(frames: Pictures, fps: float, random: Random, alpha: float = 1.0) -> Pictures:
     """A name in a corner."""
     height, width = frames[0].shape[:2]
-    layer = _layer(width, height)
-    font = _font(random.choice(LATIN), max(10, round(min(width, height) * random.uniform(0.045, 0.065))))
+    layer = drawn.layer(width, height)
+    font = drawn.font(random.choice(LATIN), max(10, round(min(width, height) * random.uniform(0.045, 0.065))))
     colour = (255, 255, 255, round(255 * alpha))
-    _corner_text(layer, random.choice(CHANNELS), font, random.choice(CORNERS), colour, 0, random)
-    return [_over(frame, layer) for frame in frames]
+    drawn.corner_text(layer, random.choice(CHANNELS), font, random.choice(drawn.CORNERS), colour, 0, random)
+    return [drawn.over(frame, layer) for frame in frames]
 
 
 def preview(frames: Pictures, fps: float, random: Random, alpha: float = 0.35) -> Pictures:
     """A large word across the middle that lets the picture through."""
     height, width = frames[0].shape[:2]
-    layer = _layer(width, height)
-    font = _font(random.choice(LATIN[:2]), round(width * random.uniform(0.09, 0.13)))
+    layer = drawn.layer(width, height)
+    font = drawn.font(random.choice(LATIN[:2]), round(width * random.uniform(0.09, 0.13)))
     words = random.choice(("PREVIEW", "SAMPLE", "shutterstock", "ClipBank"))
     ImageDraw.Draw(layer).text(
         (width // 2, height // 2), words, (255, 255, 255, round(255 * alpha)), font, anchor="mm"
     )
     turned = layer.rotate(random.choice((0, 0, 20)), resample=Image.Resampling.BICUBIC)
-    return [_over(frame, turned) for frame in frames]
+    return [drawn.over(frame, turned) for frame in frames]
 
 
 def tiled(frames: Pictures, fps: float, random: Random, alpha: float = 0.3) -> Pictures:
     """One name again and again across the picture."""
     height, width = frames[0].shape[:2]
-    font = _font(random.choice(LATIN), max(12, round(min(width, height) * random.uniform(0.04, 0.06))))
+    font = drawn.font(random.choice(LATIN), max(12, round(min(width, height) * random.uniform(0.04, 0.06))))
     text = random.choice(CHANNELS)
-    large = _layer(2 * width, 2 * height)
+    large = drawn.layer(2 * width, 2 * height)
     draw = ImageDraw.Draw(large)
     across, down = round(draw.textlength(text, font) * 1.4), round(font.size * random.uniform(3, 5))
     for row, y in enumerate(range(0, 2 * height, down)):
@@ -207,7 +205,7 @@ def tiled(frames: Pictures, fps: float, random: Random, alpha: float = 0.3) -> P
             draw.text((x, y), text, (255, 255, 255, round(255 * alpha)), font)
     turned = large.rotate(random.choice((0, 30, 45)), resample=Image.Resampling.BICUBIC)
     layer = turned.crop((width // 2, height // 2, width // 2 + width, height // 2 + height))
-    return [_over(frame, layer) for frame in frames]
+    return [drawn.over(frame, layer) for frame in frames]
 
 
 def with_settings(plant: Any, **settings: Any) -> Plant:
@@ -238,82 +236,3 @@ IMAGE_PLANTS: dict[str, tuple[Plant, tuple[str, ...]]] = {
     "title": (title, ("text_overlay", "watermark")),
     "logo": (logo, ("watermark",)),
 }
-CORNERS = ("top left", "top right", "bottom left", "bottom right")
-
-
-def _mark(side: int, random: Random) -> Image.Image:
-    large = _layer(4 * side, 4 * side)
-    draw, n = ImageDraw.Draw(large), 4 * side
-    fill = random.choice(((255, 255, 255, 255), (230, 40, 40, 255), (255, 200, 0, 255), (30, 120, 230, 255)))
-    white = (255, 255, 255, 255)
-    kind = random.randrange(4)
-    if kind == 0:
-        draw.ellipse((0, 0, n - 1, n - 1), fill=fill)
-        draw.polygon(((n * 0.38, n * 0.25), (n * 0.38, n * 0.75), (n * 0.78, n * 0.5)), fill=(0, 0, 0, 255))
-    elif kind == 1:
-        draw.rounded_rectangle((0, n * 0.2, n - 1, n * 0.8), n // 8, fill=fill)
-        draw.polygon(((n * 0.4, n * 0.35), (n * 0.4, n * 0.65), (n * 0.65, n * 0.5)), fill=white)
-    elif kind == 2:
-        draw.ellipse((0, 0, n - 1, n - 1), outline=white, width=n // 10)
-        draw.line((n * 0.2, n * 0.5, n * 0.8, n * 0.5), fill=white, width=n // 10)
-        draw.line((n * 0.5, n * 0.2, n * 0.5, n * 0.8), fill=white, width=n // 10)
-    else:
-        points = [
-            (n / 2 + n / 2 * r * np.sin(a), n / 2 - n / 2 * r * np.cos(a))
-            for i in range(10)
-            for r, a in [((1, 0.45)[i % 2], i * np.pi / 5)]
-        ]
-        draw.polygon(points, fill=fill)
-    return large.resize((side, side), Image.Resampling.LANCZOS)
-
-
-def _corner_text(
-    layer: Image.Image, text: str, font: Any, corner: str, colour: Any, stroke: int, random: Random
-) -> None:
-    draw = ImageDraw.Draw(layer)
-    left, top, right, bottom = draw.textbbox((0, 0), text, font, stroke_width=stroke)
-    x, y = _in_corner(corner, round(right - left), round(bottom - top), *layer.size, random)
-    draw.text((x - left, y - top), text, colour, font, stroke_width=stroke, stroke_fill=(0, 0, 0, 255))
-
-
-def _in_corner(corner: str, wide: int, high: int, width: int, height: int, random: Random) -> tuple[int, int]:
-    gap = round(random.uniform(0.015, 0.07) * min(width, height))
-    x = gap if "left" in corner else width - gap - wide
-    return x, gap if "top" in corner else height - gap - high
-
-
-def _strip(text: str, font: Any, colour: Any) -> Image.Image:
-    _, top, right, bottom = font.getbbox(text)
-    strip = _layer(round(right) + 8, round(bottom - top))
-    ImageDraw.Draw(strip).text((0, -top), text, colour, font)
-    return strip
-
-
-def _layer(width: int, height: int) -> Image.Image:
-    return Image.new("RGBA", (width, height))
-
-
-def _over(frame: NDArray[np.uint8], layer: Image.Image) -> NDArray[np.uint8]:
-    box = layer.getbbox()
-    if box is None:
-        return frame
-    part = layer.crop(box)
-    result = frame.copy()
-    under = Image.fromarray(frame[box[1] : box[3], box[0] : box[2]])
-    under.paste(part, (0, 0), part)
-    result[box[1] : box[3], box[0] : box[2]] = np.asarray(under)
-    return result
-
-
-@cache
-def _files(names: Sequence[str]) -> dict[str, str]:
-    found = {
-        Path(p).stem: p for folder in FONT_FOLDERS for p in glob.glob(f"{folder}/**/*.tt[fc]", recursive=True)
-    }
-    return {name: found[name] for name in names if name in found}
-
-
-@cache
-def _font(name: str, size: int) -> Any:
-    files = _files((name,))
-    return ImageFont.truetype(files[name], size) if files else ImageFont.load_default(size)
