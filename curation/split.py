@@ -55,6 +55,12 @@ class SplitConfig(BaseModel):
     trim_frames: int = Field(
         default=0, ge=0, description="frames dropped on both sides of a cut, against cross-fades"
     )
+    skip_loop_filter: bool = Field(
+        default=False,
+        description="judge pictures without their codec's deblocking, in a fifth less time: cuts and motion "
+        "stay, what measures blocks and blur does not (BRISQUE is off by 8, block quality by 0.8). "
+        "Clips are cut with it all the same",
+    )
 
     def identity(self) -> dict[str, Any]:
         """All that determines the cuts. Raises InputError if the method's weights are not on this machine."""

@@ -89,8 +89,9 @@ class _VideoScan:
         began = perf_counter()
         with probe.open_video(self.path, self.max_pixels) as (container, stream):
             self.info = probe.read_video(stream, container)
-            if VECTORS in self.needs:
-                stream.codec_context.options = {**stream.codec_context.options, **EXPORT}
+            asked = EXPORT if VECTORS in self.needs else {}
+            asked = asked | ({"skip_loop_filter": "all"} if self.request.split.skip_loop_filter else {})
+            stream.codec_context.options = {**stream.codec_context.options, **asked}
             passing = decode.frames(container, stream)
             time, frame = next(passing)
             self._prepare(frame, stream.sample_aspect_ratio)

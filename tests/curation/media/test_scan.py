@@ -148,3 +148,14 @@ def test_memory_does_not_grow_with_the_film(tmp_path: Path, videos: Path) -> Non
         assert int(count) >= seconds / 5
         peaks.append(int(peak) / 1024)
     assert peaks[1] - peaks[0] < 30
+
+
+def test_without_the_loop_filter_cuts_stay(videos: Path) -> None:
+    """Judged without deblocking, a film has the same clips; only what looks at pixels sees a difference."""
+    asked = [{"split": SplitConfig(skip_loop_filter=skipped), "filters": CHEAP} for skipped in (False, True)]
+    whole, quick = (clips(videos / "bikes.mp4", **one) for one in asked)
+    spans = [
+        [(clip["start_s"], clip["end_s"], clip["num_frames"]) for clip in found] for found in (whole, quick)
+    ]
+    assert spans[0] == spans[1]
+    assert [clip["scores"] for clip in whole] != [clip["scores"] for clip in quick]
