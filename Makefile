@@ -14,7 +14,7 @@ demo: setup
 	$(BIN)/omnivideo retrain pipelines/recipes/tiny.yaml --out runs/tiny
 
 test: check
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff check .

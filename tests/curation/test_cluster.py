@@ -92,7 +92,7 @@ def test_killed_job_goes_on(
     assert events[-1]["event"] == "result"
     assert data_files(out) == active_files(out)
     whole = tmp_path / "whole"
-    monkeypatch.setattr(engine, "each", lambda make, inputs: map(make(), inputs))
+    monkeypatch.setattr(engine, "each", lambda make, inputs, pool=None: map(make(), inputs))
     curate(request(media, whole, filters=["duration", "motion"]), silent)
     assert rows_of(open_dataset(str(out))) == rows_of(open_dataset(str(whole)))
 
