@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 folder=$(realpath "$1") processes=${2:-$(nproc)} venv=${3:-$here/.venv}
 if [ ! -x "$venv/bin/dj-process" ]; then
   "${PYTHON:-python3}" -m venv "$venv"
-  "$venv/bin/pip" install --quiet py-data-juicer==1.6.1 av==13.1.0 opencv-contrib-python-headless
+  "$venv/bin/pip" install --quiet py-data-juicer==1.6.1 av==13.1.0 aiohttp opencv-contrib-python-headless
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
