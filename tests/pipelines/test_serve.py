@@ -65,7 +65,7 @@ def test_a_recipe_is_deployed_with_its_schedule(served: str, command_line: Comma
         "day_or": True,
     }
     assert made["parameters"]["out"] == str(command_line.folder / "nightly")
-    assert made["parameters"]["recipe"]["sources"] == [{"sample": True}]
+    assert made["parameters"]["recipe"]["sources"][0]["sample"] is True
     assert "Recipe" in made["parameter_openapi_schema"]["definitions"]
     assert made["global_concurrency_limit"]["limit"] == 1
 
