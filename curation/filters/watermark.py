@@ -64,7 +64,7 @@ class Watermark(Filter):
     }
 
     max_logo: float | None = Field(
-        default=0.95, ge=0, le=1, description="probability of a constant mark in a corner of a video"
+        default=0.93, ge=0, le=1, description="probability of a constant mark in a corner of a video"
     )
     max_constant_text: float | None = Field(
         default=0.5, ge=0, le=1, description="share of the time with overlaid writing that does not change"

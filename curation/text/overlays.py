@@ -5,7 +5,7 @@ Three kinds of evidence, the first that holds decides:
   line that ends before a still scene);
 - motion: it runs along its row or column at a constant speed that the scene does not share;
 - rendering, of what stays where it is: upright, bright, full of contrast and no higher than a line of
-  subtitles, and where overlays are: centred low or high, or, all the time, in a corner.
+  subtitles, and where overlays are: centred, or, all the time, in a corner.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ READ = 0.7  # confidence of the recogniser from which a line is taken for writin
 HIGHEST = 0.12  # of the frame's height; a line of subtitles is lower, signs that can be read often are not
 BRIGHT, CONTRAST = 185.0, 110.0  # grey levels of rendered writing
 LEVEL = 1.2  # degrees, or two pixels
+EXACT = 0.012  # of the frame's width: a line is centred by a machine
 MOST_BOXES = 12  # a frame; the largest, for pages
 TICKER = 0.35  # of the frame's width, at least, is under writing that runs along a row
 SPEEDS = 0.15  # the lines of rolling credits differ less in speed
@@ -128,9 +129,9 @@ def in_middle(box: Box, shape: tuple[int, ...]) -> bool:
 
 
 def _known(box: Box, at: int, found: list[Writing]) -> Writing | None:
-    """The same line at another frame, if one stayed until here; seen from this frame."""
+    """The same overlay at another frame, if one stayed until here; seen from this frame."""
     for one in found:
-        if one.track.run[at] and _overlap(one.track.box, box) > 0.6:
+        if one.kind == "overlay" and one.track.run[at] and _overlap(one.track.box, box) > 0.6:
             return replace(one, track=replace(one.track, at=at))
     return None
 
@@ -186,11 +187,11 @@ def _same_row(one: Box, other: Box) -> bool:
 
 
 def _centred(box: Box, shape: tuple[int, ...]) -> bool:
-    """Whether a box is where a line of subtitles is."""
+    """Whether a box is where a line of subtitles is, or, exactly in the middle across, of a title."""
     height, width = shape
     left, top, right, bottom = box.bounds
-    middle, centre = (top + bottom) / 2 / height, (left + right) / 2 / width
-    return abs(centre - 0.5) < 0.04 and (middle > 0.75 or middle < 0.2)
+    middle, off = (top + bottom) / 2 / height, abs((left + right) / 2 / width - 0.5)
+    return off < EXACT or (off < 0.04 and (middle > 0.75 or middle < 0.2))
 
 
 def _long(box: Box) -> bool:
