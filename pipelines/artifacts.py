@@ -25,7 +25,7 @@ from prefect.events import emit_event
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from pipelines import funnel
+from pipelines import funnel, scores
 
 Event = dict[str, Any]
 SECONDS_BETWEEN = 3.0  # updates of a progress artifact; each is a call to the server
@@ -107,8 +107,24 @@ def show_audit(result: Mapping[str, Any]) -> None:
     gates = [f"{gate['name']} {'open' if gate['holds'] else '**shut**'}" for gate in result["gates"]]
     text = ". ".join([result["verdict"]["sentence"].rstrip("."), *gates])
     with _best_effort("audit"):
-        link = page if "://" in page else Path(page).absolute().as_uri()
-        create_link_artifact(link, key=f"audit-{slug(result['dataset'])}", link_text=page, description=text)
+        create_link_artifact(
+            _link(page), key=f"audit-{slug(result['dataset'])}", link_text=page, description=text
+        )
+
+
+def show_evaluated(result: Mapping[str, Any]) -> None:
+    """The scores as a table, and the page with what was generated, linked."""
+    model, page = str(result["model"]), str(result["page"])
+    rows = [{"part": part, **found} for part, found in scores.figures(result["scores"])]
+    with _best_effort("scores"):
+        create_table_artifact(
+            rows, key=f"scores-{slug(model)}", description=f"{model}, seed {result['seed']}"
+        )
+        create_link_artifact(_link(page), key=f"evaluation-{slug(model)}", link_text=page)
+
+
+def _link(page: str) -> str:
+    return page if "://" in page else Path(page).absolute().as_uri()
 
 
 def slug(location: str) -> str:

@@ -21,7 +21,7 @@ from pipelines.schedule import ScheduleConfig
 POOL = "omnivideo"
 FLOWS = {
     flow.name.removeprefix("scheduled-"): flow
-    for flow in (scheduled.curate, scheduled.retrain, scheduled.train)
+    for flow in (scheduled.curate, scheduled.audit, scheduled.train, scheduled.evaluate, scheduled.retrain)
 }
 
 

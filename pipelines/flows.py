@@ -84,16 +84,25 @@ def train(request: dict[str, Any], run_id: str, address: str | None = None) -> E
     return result
 
 
+@flow(name="evaluate", flow_run_name="evaluate-{run_id}", persist_result=False)
+def evaluate(request: dict[str, Any], run_id: str, address: str | None = None) -> Event:
+    """A model to its scores and their page."""
+    result: Event = ray_job("pipelines.evaluation_job", request, address)
+    artifacts.show_evaluated(result)
+    return result
+
+
 @flow(name="retrain", flow_run_name="retrain-{run_id}", persist_result=False)
 def retrain(
     curate_request: dict[str, Any],
     train_request: dict[str, Any],
+    evaluate_request: dict[str, Any],
     run_id: str,
     out: str,
     prompt: str,
     address: str | None = None,
 ) -> dict[str, Any]:
-    """Media to a trained model: curate, audit, train the three stages, export, and one clip to look at.
+    """Media to a trained model: curate, audit, train the three stages, evaluate, and one clip to look at.
 
     Raises GatesShut if the version is not fit to train on.
     """
@@ -105,8 +114,15 @@ def retrain(
     if train_request["mix"].get("encoded"):
         encode(training, run_id, address)
     trained = train(training, run_id, address)
+    evaluated = evaluate({**evaluate_request, "model": trained["model"]}, run_id, address)
     clip = sample_clip(trained["model"], prompt, f"{out}/sample.mp4")
-    return {"curated": curated, "audit": audited["html"], "trained": trained, "clip": clip}
+    return {
+        "curated": curated,
+        "audit": audited["html"],
+        "trained": trained,
+        "evaluated": {name: evaluated[name] for name in ("scores", "page", "json")},
+        "clip": clip,
+    }
 
 
 def _log(module: str) -> Path:

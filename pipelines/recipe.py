@@ -19,6 +19,7 @@ from curation.filters import parse as parse_filters
 from curation.gates import GatesConfig
 from curation.sources import Source, from_string
 from curation.split import SplitConfig
+from pipelines.evaluation_config import EvaluationSection
 from pipelines.schedule import ScheduleConfig
 from training.config import ClusterSection, MixSection, ModelSection, StagesSection
 
@@ -42,6 +43,7 @@ class Recipe(BaseModel):
     mix: MixSection = MixSection()
     model: ModelSection = ModelSection()
     stages: StagesSection = StagesSection()
+    evaluation: EvaluationSection = EvaluationSection()
     cluster: ClusterSection = ClusterSection()
     schedule: ScheduleConfig | None = None
 

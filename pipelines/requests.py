@@ -43,6 +43,12 @@ def curate(
     }
 
 
+def evaluate(recipe: Recipe, model: str, out: str, run_id: str) -> dict[str, Any]:
+    """Return the evaluation job's request."""
+    asked = recipe.evaluation.model_dump(mode="json", exclude_none=True)
+    return {**asked, "model": absolute(model), "out": absolute(out), "run_id": run_id}
+
+
 def train(
     recipe: Recipe,
     data: str,

@@ -62,13 +62,23 @@ def train(recipe: Recipe, data: str, out: str, version: int | None = None) -> Ev
 
 @flow(name="scheduled-retrain", persist_result=False)
 def retrain(recipe: Recipe, out: str, prompt: str, limit: int | None = None) -> dict[str, Any]:
-    """Media to a trained model in `out`: curate, audit, the gates, three stages, export, one sample clip."""
+    """Media to a trained model in `out`: curate, audit, the gates, three stages, scores, one sample clip."""
     run_id = requests.new_run_id()
     curating = requests.curate(recipe, f"{out}/dataset", run_id, limit)
     training = requests.train(recipe, f"{out}/dataset", f"{out}/train-{run_id}", run_id)
+    judging = requests.evaluate(recipe, f"{out}/train-{run_id}/model", f"{out}/evaluation-{run_id}", run_id)
     preflight.curate(curating)
     address = recipe.cluster.address
-    result: dict[str, Any] = flows.retrain(curating, training, run_id, out, prompt, address)
+    result: dict[str, Any] = flows.retrain(curating, training, judging, run_id, out, prompt, address)
+    return result
+
+
+@flow(name="scheduled-evaluate", persist_result=False)
+def evaluate(recipe: Recipe, model: str, out: str) -> Event:
+    """Judge the model folder `model` as the recipe's `evaluation` says; scores and page into `out`."""
+    run_id = requests.new_run_id()
+    request = requests.evaluate(recipe, model, f"{out}/{run_id}", run_id)
+    result: Event = flows.evaluate(request, run_id, recipe.cluster.address)
     return result
 
 

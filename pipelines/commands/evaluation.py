@@ -9,8 +9,6 @@ import typer
 from pipelines.commands.answers import print_json
 from pipelines.commands.options import Json, Model
 
-MAIN = ("overall", "done", "outside_psnr", "accuracy", "gain")
-
 
 def register(app: typer.Typer) -> None:
     """Add this command to the command line."""
@@ -52,7 +50,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Judge a model: generation as GenEval scores it, motion, edits, answers and think mode."""
-    from pipelines import evaluation
+    from pipelines import evaluation, scores
 
     sizes = {"size": size, "num_frames": frames, "steps": steps, "guidance_scale": guidance}
     plan: dict[str, Any] = {**sizes, "limit": limit, "image_samples": samples, "batch": batch}
@@ -64,7 +62,6 @@ def evaluate(
     if json:
         print_json(report)
         return
-    for name, score in report["scores"].items():
-        main = "  ".join(f"{key} {score[key]:.2f}" for key in MAIN if score.get(key) is not None)
-        typer.echo(f"{name:<16} {main}")
+    for text in scores.lines(report["scores"]):
+        typer.echo(text)
     typer.echo(f"page             {report['page']}")

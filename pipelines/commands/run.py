@@ -142,7 +142,7 @@ def retrain(
     limit: Annotated[int | None, typer.Option(min=1, help="only the first N inputs")] = None,
     json: Json = False,
 ) -> None:
-    """Curate, audit, train the three stages, export, and generate one clip. Goes on where it stopped."""
+    """Curate, audit, train the three stages, evaluate, and generate one clip. Goes on where it stopped."""
     from pipelines import preflight, requests
     from pipelines import recipe as recipes
     from pipelines.console import terminal
@@ -152,13 +152,15 @@ def retrain(
     run_id = requests.new_run_id()
     curating = requests.curate(loaded, f"{where}/dataset", run_id, limit)
     training = requests.train(loaded, f"{where}/dataset", f"{where}/train", run_id)
+    judging = requests.evaluate(loaded, f"{where}/train/model", f"{where}/evaluation", run_id)
     preflight.curate(curating)
-    arguments = (curating, training, run_id, where, prompt, loaded.cluster.address)
+    arguments = (curating, training, judging, run_id, where, prompt, loaded.cluster.address)
     with terminal("retrain", as_json=json) as term:
         result = _run(term, loaded, lambda flows: flows.retrain(*arguments))
         _show_curated(term, result["curated"])
         term.print(f"audit    {result['audit']}")
         _show_trained(term, result["trained"])
+        _show_scores(term, result["evaluated"])
         term.print(f"clip     {result['clip']}  ({prompt!r})")
         term.print(f"log      {term.log}")
         if json:
@@ -210,6 +212,14 @@ def _show_trained(term: Terminal, result: dict[str, Any]) -> None:
         term.print(f"{stage['name']:<14} {stage['steps']:>6,} steps  {losses}  ({counts})")
     term.print(f"model    {result['model']}")
     term.print(f"summary  {result['run']}/summary.html")
+
+
+def _show_scores(term: Terminal, evaluated: dict[str, Any]) -> None:
+    from pipelines import scores
+
+    for text in scores.lines(evaluated["scores"]):
+        term.print(f"score    {text}")
+    term.print(f"scores   {evaluated['page']}")
 
 
 def _contract(result: dict[str, Any]) -> dict[str, Any]:

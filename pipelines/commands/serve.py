@@ -19,7 +19,7 @@ from pipelines.commands.options import Recipe, Set, Sources
 if TYPE_CHECKING:
     from pipelines.recipe import Recipe as LoadedRecipe
 
-FLOWS = ("curate", "train", "retrain")
+FLOWS = ("curate", "audit", "train", "evaluate", "retrain")
 PROMPT = "a person rides a bike through a park"
 
 
@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def deploy(
     recipe: Recipe,
-    flow: Annotated[str, typer.Option(help="curate, train or retrain")] = "curate",
+    flow: Annotated[str, typer.Option(help="curate, audit, train, evaluate or retrain")] = "curate",
     source: Sources = None,
     set_: Set = None,
     out: Annotated[
@@ -42,21 +42,23 @@ def deploy(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(metavar="DATASET", help="train: on this; each new version starts a run"),
+        typer.Option(metavar="DATASET", help="audit, train: this; each new version starts a run"),
     ] = None,
+    model: Annotated[str | None, typer.Option(metavar="MODEL", help="evaluate: this folder")] = None,
     name: Annotated[str | None, typer.Option(help="the deployment's name; default: the recipe's")] = None,
 ) -> None:
     """Put a recipe on its schedule: a deployment on the Prefect server that `omnivideo serve` runs."""
     from pipelines import recipe as recipes
     from pipelines import server
+    from pipelines.requests import absolute
 
     loaded = recipes.load(recipe, set_, source)
     stem = Path(recipe).stem
-    parameters = _parameters(flow, loaded, stem, out, data)
+    parameters = _parameters(flow, loaded, f"runs/{Path(recipe).stem}", out, data, model)
     url = server.connect()
     from pipelines import deployments
 
-    made = deployments.deploy(flow, name or stem, loaded, parameters, parameters.get("data"))
+    made = deployments.deploy(flow, name or stem, loaded, parameters, absolute(data) if data else None)
     when = loaded.schedule.model_dump(exclude_none=True) if loaded.schedule else "when asked"
     typer.echo(f"deployed {made} on {url.removesuffix('/api')}\nruns     {when}")
     typer.echo(f"now      prefect deployment run {made}")
@@ -82,22 +84,31 @@ def serve(
 
 
 def _parameters(
-    flow: str, recipe: LoadedRecipe, stem: str, out: str | None, data: str | None
+    flow: str, recipe: LoadedRecipe, folder: str, out: str | None, data: str | None, model: str | None
 ) -> dict[str, Any]:
     from pipelines.requests import absolute
 
     if flow not in FLOWS:
         raise InputError(f"there is no flow {flow!r}", "reading --flow", f"choose from {', '.join(FLOWS)}")
-    if (flow == "train") != (data is not None):
-        what = "a flow that trains needs its dataset" if data is None else f"{flow} makes its own dataset"
-        raise InputError(what, "reading --data", "give --data with --flow train, and only there")
+    _only_for(flow, "--data", data, ("audit", "train"))
+    _only_for(flow, "--model", model, ("evaluate",))
     if flow == "curate":
         watch = bool(recipe.schedule and recipe.schedule.new_files_minutes)
-        return {"out": absolute(out or f"runs/{stem}/dataset"), "only_new_files": watch}
-    place = absolute(out or f"runs/{stem}")
-    return (
-        {"out": place, "data": absolute(str(data))} if flow == "train" else {"out": place, "prompt": PROMPT}
-    )
+        return {"out": absolute(out or f"{folder}/dataset"), "only_new_files": watch}
+    place = absolute(out or folder)
+    own: dict[str, dict[str, Any]] = {
+        "audit": {"dataset": data and absolute(data), "out": absolute(out or f"{folder}/audit")},
+        "train": {"data": data and absolute(data)},
+        "evaluate": {"model": model and absolute(model), "out": absolute(out or f"{folder}/evaluation")},
+        "retrain": {"prompt": PROMPT},
+    }
+    return {"out": place, **own[flow]}
+
+
+def _only_for(flow: str, option: str, given: str | None, flows: tuple[str, ...]) -> None:
+    if (flow in flows) != (given is not None):
+        what, where = f"--flow {flow} {'needs' if given is None else 'takes no'} {option}", " or ".join(flows)
+        raise InputError(what, f"reading {option}", f"give it with --flow {where}, and only there")
 
 
 def _work(pool: str) -> None:

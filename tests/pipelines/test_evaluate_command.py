@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from curation.errors import InputError
 from omnivideo import media
 from omnivideo.config import preset
 from omnivideo.model import OmniVideoModel
+from pipelines import jobs, requests
+from pipelines import recipe as recipes
 from tests.pipelines.in_process import ask, refused, say
 
 QUICK = ("--limit", "1", "--samples", "1", "--steps", "1", "--size", "32", "--frames", "5")
@@ -31,6 +36,28 @@ def test_scores_are_written_beside_a_page(model: str, tmp_path: Path) -> None:
     assert report["scores"]["image"]["overall"] == 0.0
     assert json.loads((tmp_path / "evaluation.json").read_text())["scores"] == report["scores"]
     assert "Text to image" in (tmp_path / "evaluation.html").read_text()
+
+
+def test_a_recipe_asks_for_a_part_of_the_protocol(model: str, tmp_path: Path) -> None:
+    """The job judges what the recipe's `evaluation` names, tells how far it is, and ends with the report."""
+    asked = {"parts": ["image_questions"], "limit": 1, "size": 32, "num_frames": 5, "steps": 1}
+    recipe = recipes.load("tiny", [f"evaluation={json.dumps(asked)}"])
+    request = requests.evaluate(recipe, model, str(tmp_path), "one")
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines.evaluation_job", json.dumps(request)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    events = [event for line in done.stdout.splitlines() if (event := jobs.parse_event(line))]
+    assert [event["event"] for event in events] == ["progress", "progress", "result"]
+    assert list(events[-1]["scores"]) == ["image_questions"]
+    assert (tmp_path / "evaluation.html").is_file()
+
+
+def test_a_recipe_with_an_unknown_part_is_refused() -> None:
+    """The key and the parts that there are stand in the message."""
+    with pytest.raises(InputError, match=r"evaluation\.parts.*'images'"):
+        recipes.load("tiny", ["evaluation.parts=[images]"])
 
 
 def test_videos_are_laid_out_for_vbench(model: str, tmp_path: Path) -> None:
