@@ -30,6 +30,7 @@ from curation.steps.published import published
 from curation.steps.redecide import Decided, redecide
 from curation.steps.restage import DECIDED, MEASURED, restage
 from curation.store.commits import newest
+from curation.store.lease import Lease, leased, leased_if_free
 from curation.store.lineage import lineage
 from curation.store.publish import Change, ConflictError, check_output, discard, existing, publish
 from curation.store.rows import BULKY
@@ -41,6 +42,7 @@ from curation.store.staging import Staging
 TRIES = 5  # at publishing, when other runs publish in between
 ATTEMPT = "attempt"  # the stage that names the attempts that may have written data files
 ABANDONED_HOURS = 24.0  # what a killed run of another recipe has staged is kept so long, to go on with
+WAITING_SECONDS = 5.0  # between two events of a run that waits for another
 MB = 1e6
 
 
@@ -56,12 +58,15 @@ def curate(request: CurateRequest, emit: Emit) -> dict[str, Any]:
     check_output(request.out)
     items = list_items(request.sources, request.out, request.limit)
     staging = Staging(request.out, request.recipe_sha256())
-    if request.fresh:
-        staging.clear()
-    version, plan = _publish_once(request, items, staging, emit)
-    for done in (staging, *staging.others(ABANDONED_HOURS)):
-        _discard_attempts(done)
-        done.clear()
+    with leased(request.out, staging.key, _Waiting(emit)) as lease:
+        if request.fresh:
+            staging.clear()
+        version, plan = _publish_once(request, items, staging, emit, lease)
+        _clear(staging)
+    for other in staging.others(ABANDONED_HOURS):
+        with leased_if_free(other.dataset, other.key) as free:
+            if free:
+                _clear(other)
     return {
         "dataset": request.out,
         "version": version,
@@ -73,15 +78,35 @@ def curate(request: CurateRequest, emit: Emit) -> dict[str, Any]:
 
 
 def _publish_once(
-    request: CurateRequest, items: list[Item], staging: Staging, emit: Emit
+    request: CurateRequest, items: list[Item], staging: Staging, emit: Emit, lease: Lease
 ) -> tuple[int, Plan]:
     for _ in range(TRIES):
         try:
-            return _Run(request, items, staging, emit).go()
+            return _Run(request, items, staging, emit, lease).go()
         except ConflictError:
             continue
     what = f"{TRIES} other runs have published before this one could"
     raise StoppedError(what, "publishing", "run the same command again: nothing finished is lost")
+
+
+class _Waiting:
+    """Tells that another run of the same recipe works on the same dataset."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._began = self._told = time.monotonic()
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._told >= WAITING_SECONDS:
+            self._told = time.monotonic()
+            seconds = round(self._told - self._began, 1)
+            counts = {"in": 0, "total": None, "seconds": seconds, "done": False}
+            self._emit({"event": "progress", "stage": "waiting", **counts})
+
+
+def _clear(staging: Staging) -> None:
+    _discard_attempts(staging)
+    staging.clear()
 
 
 def _discard_attempts(staging: Staging) -> None:
@@ -93,11 +118,14 @@ def _discard_attempts(staging: Staging) -> None:
 class _Run:
     """One pass over all steps on top of one version; what is staged already is not done again."""
 
-    def __init__(self, request: CurateRequest, items: list[Item], staging: Staging, emit: Emit) -> None:
+    def __init__(
+        self, request: CurateRequest, items: list[Item], staging: Staging, emit: Emit, lease: Lease
+    ) -> None:
         self._request = request
         self._items = items
         self._staging = staging
         self._emit = emit
+        self._lease = lease
         self._known: set[str] = set()  # hashes of files that need no decoding
         self._base: Dataset | None = existing(request.out)
         before = published(self._base) if self._base else []
@@ -132,6 +160,9 @@ class _Run:
         hashes = {outcome["sha256"] or outcome["uri"] for outcome in outcomes.values()}
         told = lineage(self._request, hashes, plan.funnel(len(self._items)))
         told |= {"confirms": sorted(plan.confirmed), "cascade": self._order.as_json()}
+        if self._lease.lost:
+            what = "another run took this one for dead and has gone on with its work"
+            raise StoppedError(what, "publishing", "look at its result, or run the same command again")
         change = Change(attempt, shards, plan.replaced, self._score_names(), told)
         return publish(self._request.out, self._base, change).version, plan
 

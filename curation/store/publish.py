@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from curation.dataset import Dataset, open_dataset, schema
 from curation.errors import InputError
+from curation.store.lease import LEASE
 from curation.store.oldfiles import OldFiles
 from curation.store.seen import SEEN
 from curation.store.shard import PARTITION, ShardFile
@@ -68,7 +69,8 @@ def check_output(uri: str) -> None:
     except StoreError as error:
         other = None if error.kind in ("denied", "unreachable") else "choose another --out"
         raise error.as_input_error(f"{uri} cannot be written", STEP, other) from error
-    strange = sorted(name for name in names - {ROOM, SEEN} if not name.startswith(f"{PARTITION}="))
+    ours = (f"{PARTITION}=", ROOM, LEASE)  # another run's that starts in this moment, too
+    strange = sorted(name for name in names - {SEEN} if not name.startswith(ours))
     if strange and "_delta_log" not in names:
         what = f"{uri} holds other files ({strange[0]}) and no dataset"
         raise InputError(what, STEP, "choose another --out: an empty or new folder, or a dataset")
