@@ -240,6 +240,12 @@ class ClusterSection(Section):
     num_workers: int = Field(default=2, ge=1, description="training processes; batches do not depend on it")
     use_gpu: bool = Field(default=False, description="one GPU a worker, over NCCL; otherwise CPUs over gloo")
     cpus_per_worker: int = Field(default=1, ge=1)
+    sequence_parallel: int = Field(
+        default=1,
+        ge=1,
+        description="workers that share each sample's tokens in the DiT (Ulysses); divides num_workers and "
+        "the DiT's heads. Batches do not depend on it",
+    )
     max_failures: int = Field(default=2, ge=0, description="restarts of the workers from the last checkpoint")
 
 

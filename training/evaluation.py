@@ -11,6 +11,7 @@ from torch import Tensor
 
 from training.cells import CellMaker
 from training.plan import Batch, Draw
+from training.replicas import Replicas
 from training.samples import Bucket
 from training.schedule import PhasePlan
 from training.tally import Tally
@@ -25,17 +26,23 @@ class Evaluation:
     """Evaluates one phase's model, `micro_batch` samples at once; `key` names its noise."""
 
     def __init__(
-        self, cells: CellMaker, trainee: Trainee, team: Team, micro_batch: int, key: tuple[object, ...]
+        self,
+        cells: CellMaker,
+        trainee: Trainee,
+        team: Team,
+        replicas: Replicas,
+        micro_batch: int,
+        key: tuple[object, ...],
     ) -> None:
-        self._cells, self._trainee, self._team = cells, trainee, team
+        self._cells, self._trainee, self._team, self._replicas = cells, trainee, team, replicas
         self._micro_batch, self._key = micro_batch, key
 
     @torch.no_grad()
     def probe(self, plan: PhasePlan) -> dict[str, Any]:
         """Return mean losses on a batch of each kind that is trained on."""
-        tally, batches = Tally(), _probe_batches(plan)
+        tally, batches = self._tally(), _probe_batches(plan)
         for batch in batches:
-            mine = batch.for_worker(self._team.rank, self._team.size)
+            mine = self._replicas.share(batch)
             self._cells.prefetch(mine, batch.bucket)
             for draws in _chunks(mine, self._micro_batch):
                 for cell in self._cells.cells(draws, batch.bucket, (*self._key, "probe")):
@@ -45,7 +52,7 @@ class Evaluation:
     @torch.no_grad()
     def held_out(self, plan: PhasePlan) -> dict[str, Any]:
         """Return mean losses on the held-out samples, with their text; flow's at TIMES too."""
-        whole, by_time = Tally(), {time: Tally() for time in TIMES}
+        whole, by_time = self._tally(), {time: self._tally() for time in TIMES}
         for bucket, draws in self._shares(plan):
             self._cells.prefetch(draws, bucket)
             for cell in self._cells.cells(draws, bucket, (*self._key, "held out"), whole_text=True):
@@ -72,7 +79,10 @@ class Evaluation:
         for (bucket, _), samples in plan.held_out.items():
             by_bucket.setdefault(bucket, []).extend(Draw(sample, 0) for sample in samples)
         every = [(b, part) for b, draws in by_bucket.items() for part in _chunks(draws, self._micro_batch)]
-        yield from every[self._team.rank :: self._team.size]
+        yield from every[self._replicas.rank :: self._replicas.size]
+
+    def _tally(self) -> Tally:
+        return Tally(self._replicas.each)
 
 
 def _at_times(cell: Cell) -> Iterable[tuple[float | None, Cell]]:

@@ -19,6 +19,7 @@ from training.encoding.shards import Shards
 from training.errors import InputError
 from training.origin import write_initial_model
 from training.phase import Work
+from training.replicas import Replicas
 from training.run import Run
 from training.samples import read_samples
 from training.stage import train_stage
@@ -42,7 +43,8 @@ def train(request: TrainRequest, team: Team) -> None:
         dataset = open_dataset(request.data, request.version)
         encoded = _encoded(run, request, team)
         with closing(Curves(run.curves)) as curves:
-            work = Work(request, run, team, dataset, curves, encoded)
+            replicas = Replicas.of(team, request.cluster.sequence_parallel)
+            work = Work(request, run, team, dataset, curves, replicas, encoded)
             samples = read_samples(dataset)
             for stage in wanted(request.only_stage):
                 if run.record(stage) is None:

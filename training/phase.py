@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from omnivideo.sequence import SequenceParallel
 from training import checkpoint as checkpoints
 from training import clips, meter
 from training.cells import CellMaker, Encodings
@@ -27,10 +29,11 @@ from training.loader import Loader
 from training.memory import Memory
 from training.parts import count_parameters
 from training.plan import Batch, Draw
+from training.replicas import Replicas
 from training.run import Run, append, entries
 from training.schedule import PhasePlan
 from training.spikes import SpikeWatch
-from training.stages import Phase, learning_rate
+from training.stages import IN_SEQUENCE, Phase, learning_rate
 from training.stop import Stopped
 from training.tally import Tally, finite
 from training.team import Team
@@ -50,6 +53,7 @@ class Work:
     team: Team
     dataset: Dataset
     curves: Curves
+    replicas: Replicas
     encoded: Encoded | None = None
 
     def log(self, entry: dict[str, Any]) -> None:
@@ -78,8 +82,13 @@ class PhaseLoop:
         self.cells = CellMaker(
             encoders, self.encodings, phase, self.settings.fps, work.request.mix.caption_dropout
         )
+        alone = Replicas(work.team.rank, work.team.size)
+        self.replicas = work.replicas if phase.objective == IN_SEQUENCE else alone
+        shared = self.replicas.each > 1
+        self.sequence = SequenceParallel(model.dit, self.replicas.group) if shared else None
         self.evaluation = Evaluation(
-            self.cells, self.trainee, work.team, self.settings.micro_batch_size, self._seed()
+            *(self.cells, self.trainee, work.team, self.replicas),
+            *(self.settings.micro_batch_size, self._seed()),
         )
         self.skipped, self.stopping = 0, False
         self.flops = Flops(model, phase.trainable)
@@ -104,6 +113,8 @@ class PhaseLoop:
             self._probe(self.plan.steps)
         finally:
             self.encodings.close()
+            if self.sequence:
+                self.sequence.remove()
         self.engine.close()
 
     def _begin(self) -> int:
@@ -140,8 +151,9 @@ class PhaseLoop:
     def _step(self, step: int) -> None:
         started, waited = time.perf_counter(), self.encodings.waited
         sub_stage, batch = self.plan.batch(step)
-        tally = Tally()
+        tally = Tally(self.replicas.each)
         for losses in self._losses(batch, (*self._seed(), sub_stage), tally):
+            # With shared sequences too: a worker's gradients are then its part of its replica's.
             share = len(batch.draws) / self.work.team.size
             self.engine.backward(losses.sum() / share)
         self._prefetch(step + 1)
@@ -202,7 +214,7 @@ class PhaseLoop:
 
     def _micro_batches(self, batch: Batch) -> Iterator[Sequence[Draw]]:
         mine, size = (
-            batch.for_worker(self.work.team.rank, self.work.team.size),
+            self.replicas.share(batch),
             self.settings.micro_batch_size,
         )
         self.cells.prefetch(mine, batch.bucket)
@@ -211,7 +223,7 @@ class PhaseLoop:
     def _prefetch(self, step: int) -> None:
         if step < self.plan.steps:
             _, batch = self.plan.batch(step)
-            self.cells.prefetch(batch.for_worker(self.work.team.rank, self.work.team.size), batch.bucket)
+            self.cells.prefetch(self.replicas.share(batch), batch.bucket)
 
     def _seed(self) -> tuple[object, ...]:
         return (self.stages.seed, self.phase.name)
@@ -247,9 +259,12 @@ class PhaseLoop:
         """Have the model that would be exported show the recipe's prompts, if it is time to."""
         if clips.wanted(self.stages, self.phase, step, self.plan.steps):
             folder = self.work.run.clips / f"{self.phase.name}-{step:08d}"
-            with self.engine.averaged():
+            with self.engine.averaged(), self._each_alone():
                 made = clips.make(self.trainee.model, self.stages, self.phase, folder, self.work.team)
             self.work.log({**self._head("clips", step), "clips": made})
+
+    def _each_alone(self) -> AbstractContextManager[None]:
+        return self.sequence.paused() if self.sequence else nullcontext()
 
     def _head(self, kind: str, step: int) -> dict[str, Any]:
         return {"kind": kind, "phase": self.phase.name, "step": step, "steps": self.plan.steps}

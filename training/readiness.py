@@ -30,6 +30,10 @@ def check(run: Run, request: TrainRequest, scored: Sequence[Scored], version: in
     if not run.init.exists():
         check_origin(request.model)
     config = configuration(_origin(run, request))
+    if request.cluster.sequence_parallel > 1:
+        from omnivideo.sequence import check_heads
+
+        check_heads(config.dit.num_attention_heads, request.cluster.sequence_parallel)
     for stage in wanted(request.only_stage):
         for phase in phases_of(stage):
             _check_condition(phase, plan_phase(phase, request, scored, version), config)

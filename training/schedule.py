@@ -6,13 +6,22 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from training.config import EDITING, GENERATION, TABLE_1, UNDERSTANDING, StageSection, Task, TrainRequest
+from training.config import (
+    EDITING,
+    GENERATION,
+    TABLE_1,
+    UNDERSTANDING,
+    ClusterSection,
+    StageSection,
+    Task,
+    TrainRequest,
+)
 from training.errors import InputError
 from training.held_out import chosen, held_out
 from training.mixing import mixed
 from training.plan import Batch, BatchPlan, Stream
 from training.samples import Sample, bucket_of, count_tasks, frame_count, with_captions_as_understanding
-from training.stages import Phase, sub_stages
+from training.stages import IN_SEQUENCE, Phase, sub_stages
 
 LEAST_FRAMES = 5
 """Of a video: the autoencoder takes the first frame alone, the others by fours."""
@@ -46,7 +55,7 @@ def plan_phase(phase: Phase, request: TrainRequest, scored: Sequence[Scored], ve
     if nothing is left to train on, or if the batch does not divide among the workers.
     """
     settings = phase.settings(request.stages)
-    _check_division(phase, settings, request.cluster.num_workers)
+    _check_division(phase, settings, request.cluster)
     _check_lengths(phase, settings, request)
     samples = _best(settings, _good_enough(phase, settings, scored))
     if request.mix.captions_as_understanding:
@@ -71,14 +80,24 @@ def plan_phase(phase: Phase, request: TrainRequest, scored: Sequence[Scored], ve
     return PhasePlan(settings.steps, tuple(parts), used, left_out, looked_at, drawn)
 
 
-def _check_division(phase: Phase, settings: StageSection, workers: int) -> None:
-    share, rest = divmod(settings.batch_size, workers)
+def _check_division(phase: Phase, settings: StageSection, cluster: ClusterSection) -> None:
+    workers, each = cluster.num_workers, cluster.sequence_parallel
+    if workers % each:
+        raise InputError(
+            f"sequence_parallel {each} does not divide num_workers {workers}",
+            phase.name,
+            f"set cluster.num_workers to a multiple of {each}, or change cluster.sequence_parallel",
+        )
+    shares, of = workers, f"{workers} workers"
+    if phase.objective == IN_SEQUENCE and each > 1:
+        shares, of = workers // each, f"{workers // each} groups of {each} workers"
+    share, rest = divmod(settings.batch_size, shares)
     if rest or share % settings.micro_batch_size:
         raise InputError(
-            f"batch_size {settings.batch_size} is no multiple of {workers} workers × micro_batch_size "
+            f"batch_size {settings.batch_size} is no multiple of {of} × micro_batch_size "
             f"{settings.micro_batch_size}",
             phase.name,
-            f"set stages.{phase.section}.batch_size to a multiple of {workers * settings.micro_batch_size}",
+            f"set stages.{phase.section}.batch_size to a multiple of {shares * settings.micro_batch_size}",
         )
 
 

@@ -9,6 +9,8 @@ from training.config import EDITING, GENERATION, UNDERSTANDING, StageSection, St
 
 Objective = Literal["heads", "align", "flow"]
 StageName = Literal["1", "2", "3"]
+IN_SEQUENCE: Objective = "flow"
+"""Of the phases that run the DiT: workers may share its sequence there; elsewhere each has its own."""
 
 
 @dataclass(frozen=True)

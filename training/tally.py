@@ -20,9 +20,13 @@ COLUMNS: tuple[str, ...] = (*get_args(Task), *get_args(Loss), *QUARTILES, "token
 
 
 class Tally:
-    """Losses summed by task, kind of loss and quartile of time; also visual tokens, and wishes to stop."""
+    """Losses summed by task, kind of loss and quartile of time; also visual tokens, and wishes to stop.
 
-    def __init__(self) -> None:
+    Every sample is counted by `copies` workers.
+    """
+
+    def __init__(self, copies: int = 1) -> None:
+        self._copies = copies
         self.sums = torch.zeros(len(COLUMNS), 2, dtype=torch.float64)
         self.each: list[tuple[str, float]] = []
         self.stopping = False
@@ -44,7 +48,7 @@ class Tally:
 
     def means(self, team: Team, samples: int) -> dict[str, Any]:
         """Return the mean loss a sample, and by task, kind and quartile, over all workers."""
-        sums = team.sum(self.sums).cpu()
+        sums = team.sum(self.sums).cpu() / self._copies
         by_name = {name: row for name, row in zip(COLUMNS, sums.tolist(), strict=True) if row[1]}
         self.stopping = "stop" in by_name
         means = {name: finite(total / count) for name, (total, count) in by_name.items()}
