@@ -144,11 +144,23 @@ class DitConfig(Frozen):
 
 
 class VaeConfig(Frozen):
-    """Wan2.1's causal video autoencoder: 16 channels, strides 4×8×8."""
+    """Wan2.1's causal video autoencoder: 16 channels, strides 4×8×8.
+
+    With `patch_size` it folds pixels into channels first, as Wan2.2's does: two levels then make the strides.
+    """
 
     base_dim: int = 96
     dim_mult: tuple[int, ...] = (1, 2, 4, 4)
     num_res_blocks: int = 2
+    temperal_downsample: tuple[bool, ...] = Field(
+        default=(False, True, True), description="levels that halve time, too; spelt as released"
+    )
+    patch_size: int | None = None
+
+    @property
+    def pixel_channels(self) -> int:
+        """Of what enters the first convolution and leaves the last."""
+        return 3 * (self.patch_size or 1) ** 2
 
 
 class TextEncoderConfig(Frozen):

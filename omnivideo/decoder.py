@@ -22,7 +22,13 @@ def build_dit(config: DitConfig) -> Any:
 def build_vae(config: VaeConfig) -> Any:
     """An AutoencoderKLWan with random weights: 16 channels, strides 4×8×8, Wan2.1's latent constants."""
     return AutoencoderKLWan(
-        base_dim=config.base_dim, dim_mult=list(config.dim_mult), num_res_blocks=config.num_res_blocks
+        base_dim=config.base_dim,
+        dim_mult=list(config.dim_mult),
+        num_res_blocks=config.num_res_blocks,
+        temperal_downsample=list(config.temperal_downsample),
+        patch_size=config.patch_size,
+        in_channels=config.pixel_channels,
+        out_channels=config.pixel_channels,
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 BOI, EOI, BOV, EOV = "<BOI>", "<EOI>", "<BOV>", "<EOV>"
 MARKERS = (BOI, EOI, BOV, EOV)  # section 3.2
+_SPECIALS = ("<pad>", "</s>", "<s>", "<unk>")  # 0 and 1 as in UMT5
 
 _CHAT = (
     "{{ bos_token }}{% for message in messages %}"
@@ -19,13 +21,36 @@ def byte_tokenizer(append_eos: bool = False) -> Any:
 
     `append_eos` gives the text encoder's flavour: the end token closes every text and padding goes right.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import Tokenizer, models, pre_tokenizers
 
-    specials = ["<pad>", "</s>", "<s>", "<unk>"]  # 0 and 1 as in UMT5
-    entries = [*specials, *sorted(pre_tokenizers.ByteLevel.alphabet()), *MARKERS]
+    entries = [*_SPECIALS, *sorted(pre_tokenizers.ByteLevel.alphabet()), *MARKERS]
     tokenizer = Tokenizer(models.BPE(vocab={entry: i for i, entry in enumerate(entries)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return _wrapped(tokenizer, append_eos, extra_special_tokens=list(MARKERS))
+
+
+def learned_tokenizer(texts: Iterable[str], entries: int, append_eos: bool = False) -> Any:
+    """A byte-pair tokenizer of at most `entries` learnt from texts, as released models bring one: without
+    markers. The same texts give the same tokenizer; `append_eos` as for `byte_tokenizer`.
+    """
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    trainer = trainers.BpeTrainer(
+        vocab_size=entries,
+        special_tokens=list(_SPECIALS),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return _wrapped(tokenizer, append_eos)
+
+
+def _wrapped(tokenizer: Any, append_eos: bool, **special: Any) -> Any:
+    from tokenizers import decoders, processors
+    from transformers import PreTrainedTokenizerFast
+
     tokenizer.decoder = decoders.ByteLevel()
     if append_eos:
         tokenizer.post_processor = processors.TemplateProcessing(
@@ -37,10 +62,10 @@ def byte_tokenizer(append_eos: bool = False) -> Any:
         eos_token="</s>",
         bos_token="<s>",
         unk_token="<unk>",
-        extra_special_tokens=list(MARKERS),
         padding_side="right" if append_eos else "left",
         chat_template=None if append_eos else _CHAT,
         clean_up_tokenization_spaces=False,
+        **special,
     )
 
 
