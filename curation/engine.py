@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from curation.errors import InputError
+from curation.metrics import timed
 
 MAX_BLOCKS = 4096  # one input a block as long as there are few, so that results come one by one
 
@@ -102,7 +103,8 @@ class _Worker:
 
     def _answer(self, one: Any) -> dict[str, Any]:
         try:
-            return {"done": self._work(one)}
+            with timed(type(self._work).__name__.lower()):
+                return {"done": self._work(one)}
         except InputError as error:
             return {"refused": [error.what, error.step, error.next_step]}
 

@@ -20,9 +20,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _curate(request: CurateRequest) -> dict[str, Any]:
+    from curation.metrics import Counted
     from curation.run import curate
 
-    return curate(request, emit)
+    return curate(request, Counted(emit))
 
 
 if __name__ == "__main__":

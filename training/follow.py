@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from training.events import emit
+from training.metrics import count_step
 from training.parts import parts_table
 from training.run import tail
 from training.stages import PHASES
@@ -58,5 +59,6 @@ def _tell(entry: Mapping[str, Any], seconds: float) -> None:
     if "parameters" in entry:
         phase = next(phase for phase in PHASES if phase.name == entry["phase"])
         print(parts_table(phase, entry["parameters"]), flush=True)
+    count_step(entry)
     head = {"stage": entry["phase"], "step": step, "steps": steps, "loss": entry["loss"]}
     emit("progress", **head, seconds=round(seconds, 1), done=done, **more)
