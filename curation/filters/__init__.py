@@ -55,8 +55,8 @@ class Frames:
 
 
 # Codec motion vectors instead of pixels, of frames that have any (perhaps none): [T,4,4] float32, speeds on a
-# grid in percent of the diagonal a second, NaN where the codec predicted nothing. Reading them costs a third
-# of decoding a frame, so not each frame's are.
+# grid in percent of the diagonal a second, NaN where the codec predicted nothing. Reading them costs as much
+# as decoding a small frame, so not each frame's are; fewer would miss what moves in cartoons.
 VECTORS = Frames(fps=6, color="vectors", least=0)
 
 
@@ -183,7 +183,7 @@ def load(name: str) -> type[Filter]:
     return find(name)
 
 
-def names() -> list[str]:
+def names() -> tuple[str, ...]:
     """All rules that stand in this folder, sorted."""
     from curation.filters._discovery import rules
 

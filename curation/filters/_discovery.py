@@ -10,6 +10,7 @@ import pkgutil
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,9 +24,10 @@ from curation.filters import Filter
 STEP = "filters"
 
 
-def rules() -> list[str]:
-    """Names of the rules in this folder."""
-    return sorted(m.name for m in pkgutil.iter_modules(room.__path__) if not m.name.startswith("_"))
+@cache
+def rules() -> tuple[str, ...]:
+    """Names of the rules in this folder, looked up once a process."""
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(room.__path__) if not m.name.startswith("_")))
 
 
 def find(name: str) -> type[Filter]:
@@ -85,7 +87,7 @@ def _first(error: ValidationError, kind: type[Filter]) -> str:
     return f"unknown field {field!r}{_near(field, list(kind.model_fields))}"
 
 
-def _near(word: str, known: list[str]) -> str:
+def _near(word: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
     return f"; did you mean {' or '.join(close)}?" if close else f"; there are {', '.join(known)}"
 

@@ -55,10 +55,13 @@ class Exposure(Filter):
 
     def measure(self, clip: Clip) -> dict[str, float]:
         """Luma from 0 to 255; contrast and shares from 0 to 1."""
+        import cv2
         import numpy as np
 
         frames = clip.frames(self.needs[0])
-        counts = np.bincount(frames.ravel(), minlength=256)
+        counts = sum(
+            cv2.calcHist([frame], [0], None, [256], [0, 256]).ravel().astype(int) for frame in frames
+        )
         below = np.cumsum(counts) / frames.size
         floor, peak = (float(np.searchsorted(below, share)) for share in (0.01, 0.99))
         return {

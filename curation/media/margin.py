@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.media import planes
+from curation.media.scene_view import SceneView
 
 Bytes = NDArray[np.uint8]
 REACH = (
@@ -84,16 +84,13 @@ class Margin:
     lag = REACH - 1
 
     def __init__(self, threshold: float, min_frames: int) -> None:
+        self.view = SceneView()
         self._threshold = threshold
         self._min_frames = min_frames
         self._looks: deque[_Look] = deque(maxlen=2 * REACH)
         self._steps: deque[_Step] = deque(maxlen=MEMORY + REACH)  # to each frame from the one before it
         self._seen = 0
         self._last = 0  # the last cut
-
-    def view(self, frame: Any) -> Bytes:
-        """A small BGR picture."""
-        return planes.scene_view(frame)
 
     def push(self, index: int, picture: Bytes) -> list[int]:
         """The cut `lag` frames ago, if there is one."""
@@ -116,12 +113,15 @@ class Margin:
         return [cut]
 
     def _is_cut(self, after: int) -> bool:
-        step = self._steps[-after]
-        beside = list(self._steps)[1 - after :] if after > 1 else []
-        if step.size < max([LEAST_STEP, self._steps[-after - 1].size, *(other.size for other in beside)]):
+        """Asked of each frame, so what is quick and says no comes first."""
+        steps = self._steps
+        step, beside = steps[-after], [steps[later] for later in range(1 - after, 0)]
+        if step.size < LEAST_STEP or step.size < steps[-after - 1].size:
+            return False
+        if any(step.size < other.size for other in beside) or step.apart.sum() < self._threshold:
             return False
         since_cut = self._seen - after - self._last - 1  # steps before this one, of the same shot
-        earlier = list(self._steps)[-after - min(MEMORY, since_cut) : -after]
+        earlier = list(steps)[-after - min(MEMORY, since_cut) : -after]
         beside += [other for other in earlier if other.size >= REPEAT][1 - REACH :]
         within = np.max([np.zeros(3), *(other.apart for other in beside)], axis=0)
         if (step.apart - within).sum() < self._threshold:

@@ -19,9 +19,9 @@ PLANAR = frozenset(("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yu
 FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 BT709 = 1  # AVCOL_SPC_BT709
 UNSPECIFIED = 2
+ROUGH = 256  # pixels: grey pictures up to this size are for sums, not for detail
 HD_HEIGHT = 720  # an unmarked frame from this height on is taken as BT.709, as players do
-SCENE_SIDE = 80  # pixels
-STRETCH = np.clip((np.arange(256) - 16) * (255 / 219) + 0.5, 0, 255).astype(np.uint8)
+BLACK = 16  # luma of black, and from there to white 219 levels, where the range is not full
 
 
 def planes(frame: Any) -> tuple[Bytes, Bytes, Bytes]:
@@ -61,8 +61,16 @@ class Halves:
 
 def gray(frame: Any, size: tuple[int, int], halves: Halves | None = None) -> Bytes:
     """[H,W], 0-255, at (width, height); at full size it equals what swscale gives for `gray`."""
-    small = (halves or Halves(frame)).resized(0, size, cv2.INTER_AREA)
-    return small.copy() if full_range(frame) else cv2.LUT(small, STRETCH)
+    last_step = cv2.INTER_AREA if max(size) > ROUGH else cv2.INTER_LINEAR
+    small = (halves or Halves(frame)).resized(0, size, last_step)
+    return small.copy() if full_range(frame) else stretched(small)
+
+
+def stretched(luma: Bytes) -> Bytes:
+    """Luma of 16-235 at 0-255, rounded to the nearest; a quarter of the time of a table."""
+    above: Bytes = cv2.subtract(luma, (BLACK, 0, 0, 0))
+    whole: Bytes = cv2.multiply(above, (255 / 219, 0, 0, 0))
+    return whole
 
 
 def bgr_gray(frame: Any) -> Bytes:
@@ -97,28 +105,6 @@ def _fitted(plane: Bytes, size: tuple[int, int], last_step: int) -> Bytes:
         return plane
     small: Bytes = cv2.resize(plane, size, interpolation=last_step)
     return small
-
-
-def scene_view(frame: Any) -> Bytes:
-    """A BGR picture for scene detection, its longer side at most `SCENE_SIDE` (rounded up to even)."""
-    return scene_image(frame, -(-max(frame.width, frame.height) // SCENE_SIDE))
-
-
-def scene_image(frame: Any, step: int) -> Bytes:
-    """A BGR picture for scene detection: each `step`-th pixel, BT.601, with no care for its beauty."""
-    y, u, v = planes(frame)
-    step = max(1, min(step, min(y.shape) // 2))
-    across, down = 2 * step // -(-y.shape[1] // u.shape[1]), 2 * step // -(-y.shape[0] // u.shape[0])
-    y, u, v = y[::step, ::step], u[::down, ::across], v[::down, ::across]
-    height, width = min(u.shape[0], y.shape[0] // 2), min(u.shape[1], y.shape[1] // 2)
-    if not height or not width:
-        return np.zeros((1, 1, 3), np.uint8)  # a line of pixels shows no scenes
-    buffer = np.empty((3 * height, 2 * width), np.uint8)  # I420: Y above, then U and V
-    buffer[: 2 * height] = y[: 2 * height, : 2 * width]
-    chroma = buffer[2 * height :].reshape(2, height, width)
-    chroma[0], chroma[1] = u[:height, :width], v[:height, :width]
-    picture: Bytes = cv2.cvtColor(buffer, cv2.COLOR_YUV2BGR_I420)
-    return picture
 
 
 def _matrix(frame: Any) -> NDArray[np.float64]:

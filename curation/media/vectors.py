@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 EXPORT = {"flags2": "+export_mvs"}  # options of a decoder
 GRID = (4, 4)  # rows, columns
+ENOUGH = 768  # vectors of one frame; of more, every n-th is read
 BIDIRECTIONAL = 3  # AV_PICTURE_TYPE_B
 
 
@@ -38,6 +39,7 @@ class VectorReader:
         if not exported:
             return None
         vectors = exported.to_ndarray()
+        vectors = vectors[:: 1 + len(vectors) // ENOUGH]
         past = vectors[vectors["source"] < 0]
         if not len(past):
             return None

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from curation.media import planes
+from curation.media.scene_view import SceneView
 
 from .. import footage
 
@@ -24,6 +25,13 @@ def test_grey_equals_swscale(videos: Path, name: str) -> None:
     frame = first(videos / f"{name}.mp4")
     found = planes.gray(frame, (frame.width, frame.height))
     np.testing.assert_array_equal(found, frame.to_ndarray(format="gray"))
+
+
+def test_stretching_is_rounding_to_the_nearest() -> None:
+    """Each level of video luma becomes the nearest of 0-255, black and white and beyond."""
+    levels = np.arange(256, dtype=np.uint8)[None]
+    wanted = np.clip((np.arange(256) - 16) * 255 / 219 + 0.5, 0, 255).astype(np.uint8)
+    np.testing.assert_array_equal(planes.stretched(levels)[0], wanted)
 
 
 @pytest.mark.parametrize(
@@ -48,17 +56,6 @@ def test_full_size_colour_is_near_swscale(videos: Path) -> None:
     assert np.abs(found - frame.to_ndarray(format="rgb24")).mean() < 2
 
 
-@pytest.mark.parametrize("step", [1, 2, 3, 5, 8])
-def test_scene_pictures_are_samples_of_the_frame(videos: Path, step: int) -> None:
-    """The picture for scene detection has the frame's mean colour and the size that its step says."""
-    frame = first(videos / "bikes.mp4")
-    found = planes.scene_image(frame, step)
-    whole = frame.to_ndarray(format="bgr24")
-    assert abs(found.shape[1] - 640 / step) <= 4
-    assert abs(found.shape[0] - 272 / step) <= 4
-    np.testing.assert_allclose(found.mean((0, 1)), whole.mean((0, 1)), atol=4)
-
-
 @pytest.mark.parametrize(("width", "height"), [(63, 49), (33, 17), (16, 2), (4, 64), (128, 1)])
 def test_odd_and_tiny_frames_work(tmp_path: Path, shots: footage.Pictures, width: int, height: int) -> None:
     """Frames with odd sides, and frames a few pixels high, are no special case."""
@@ -66,4 +63,4 @@ def test_odd_and_tiny_frames_work(tmp_path: Path, shots: footage.Pictures, width
     frame = first(footage.write(tmp_path / "a.mkv", small, codec="ffv1", pix_fmt="yuv420p"))
     assert planes.rgb(frame, (8, 8)).shape == (8, 8, 3)
     assert planes.gray(frame, (width, height)).shape == (height, width)
-    assert planes.scene_image(frame, 1).size > 0
+    assert SceneView(1)(frame).size > 0
