@@ -173,12 +173,17 @@ class OmniVideoModel(nn.Module):
         kind: MediaKind,
         num_tokens: int | None = None,
         source_frames: Tensor | None = None,
+        head: Any = None,
     ) -> Tensor:
-        """Visual tokens [B, N, Dv] generated one after another; N defaults to what the configuration says."""
+        """Visual tokens [B, N, Dv] generated one after another; N defaults to what the configuration says.
+
+        `head`: another vision head to say them, with its own markers.
+        """
+        head = self.vision_head if head is None else head
         with torch.no_grad():
-            prompt = self.visual_prompt(prompts, kind, source_frames)
+            prompt = self.visual_prompt(prompts, kind, source_frames, head=head)
         count = num_tokens or self.config.vision_head.num_tokens(kind)
-        return free_running(self.mllm, self.vision_head, prompt, count)
+        return free_running(self.mllm, head, prompt, count)
 
     def text_logits(
         self, questions: list[str], answers: list[str], frames: Tensor | None = None
@@ -213,6 +218,7 @@ class OmniVideoModel(nn.Module):
         kind: MediaKind,
         frames: Tensor | None = None,
         present: Tensor | None = None,
+        head: Any = None,
     ) -> Reading:
         """Requests that end in <BOI> or <BOV>, ready for visual tokens; samples `present` [B] show frames."""
         has = [frames is not None and (present is None or bool(present[i])) for i in range(len(prompts))]
@@ -220,7 +226,8 @@ class OmniVideoModel(nn.Module):
         contents = [form.format(prompt=clean(prompt)) for form, prompt in zip(asked, prompts, strict=True)]
         opener = marker_id(self.tokenizer, OPENERS[kind])
         prompt = self._read(contents, [[opener]] * len(prompts), frames, has)
-        start = self.vision_head.start[0 if kind == "image" else 1].to(prompt.embeds.dtype)
+        speaker = self.vision_head if head is None else head
+        start = speaker.start[0 if kind == "image" else 1].to(prompt.embeds.dtype)
         marked = prompt.embeds + F.pad(start.view(1, 1, -1), (0, 0, prompt.embeds.shape[1] - 1, 0))
         return prompt._replace(embeds=marked)
 

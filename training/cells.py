@@ -54,10 +54,11 @@ class CellMaker:
         phase: Phase,
         fps: float,
         caption_dropout: float = 0.0,
+        stored: bool = False,
     ) -> None:
         self._encoders, self._encodings, self._phase, self._fps = encoders, encodings, phase, fps
         self._model, self._device, self._dropout = encoders.model, encoders.device, caption_dropout
-        self._speaks = "vision_head" in phase.trainable
+        self._speaks, self._stored = "vision_head" in phase.trainable, stored
 
     @property
     def objective(self) -> Objective:
@@ -91,7 +92,7 @@ class CellMaker:
         if draw.sample.task in UNDERSTANDING:
             yield question(view, _turn(draw))
         else:
-            yield from of_sample(self._phase, draw.sample, view, self._dropout)
+            yield from of_sample(self._phase, draw.sample, view, self._dropout, self._stored)
 
     def _view(self, draw: Draw, bucket: Bucket) -> View:
         return view_of(draw.sample, bucket, self._fps)
@@ -168,11 +169,11 @@ class CellMaker:
         bucket: Bucket,
         shown: dict[str, Any] | None,
     ) -> Tensor:
-        """Return the vision head's own tokens [B, N, Dv]: a value while it is frozen, else said anew, of the
-        sources `shown`.
+        """Return the vision head's own tokens [B, N, Dv]: a value while it is frozen or stored ones are asked
+        for, else said anew, of the sources `shown`.
         """
         pairs = list(zip(draws, prompts, strict=True))
-        if shown is None:
+        if shown is None or self._stored:
             return torch.stack([self._encodings.get(visual(self._view(d, bucket), p)) for d, p in pairs])
         frames, mask = shown["source_frames"], shown["source_mask"]
         sources = [frames[i] if mask is not None and mask[i] else None for i in range(len(draws))]

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from training.speed.config import Mode, SpeedSection
+
 Task = Literal[
     "image_understanding",
     "video_understanding",
@@ -130,8 +132,11 @@ class StageSection(Section):
     warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up; constant after")
     weight_decay: float = Field(default=0.01, ge=0.0)
     max_grad_norm: float = Field(default=1.0, gt=0.0)
-    gradient_checkpointing: bool = Field(
-        default=False, description="recompute the backbones' layers instead of keeping them"
+    recompute: Literal["auto"] | Mode = Field(
+        default="auto",
+        description="what the backward pass computes again instead of keeping: none; light: element-wise "
+        "work and the feed-forward's widening; selective: all but attention; full: all. auto: the first of "
+        "them whose estimate fits into 90% of the GPU's memory; none on CPUs",
     )
     fps: float = Field(
         default=8.0, gt=0.0, description="frames a second that videos are sampled at (section 4.3)"
@@ -150,6 +155,11 @@ class StageSection(Section):
     )
     best_by: str = Field(
         default="quality_block_quality", description="a stored score, most first; -FILTER_SCORE: least first"
+    )
+    visual_tokens: Literal["fresh", "stored"] = Field(
+        default="fresh",
+        description="what a vision head that trains is fed: the tokens that it says by itself, anew at every "
+        "step, one after another; or those of the head that the stage began with, said once or encoded",
     )
     generation_first_share: Share = Field(
         default=0.0, description="share of the steps that train text-to-image and text-to-video alone, first"
@@ -225,6 +235,7 @@ class StagesSection(Section):
     cache_megabytes: int = Field(
         default=512, ge=0, description="encoded samples kept in each worker's memory"
     )
+    speed: SpeedSection = SpeedSection()
     stage_1: HeadsSection = HeadsSection()
     stage_2_align: AlignSection = AlignSection()
     stage_2_flow: FlowSection = FlowSection()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,7 @@ from training.plan import Batch, Draw
 from training.replicas import Replicas
 from training.run import Run, append, entries
 from training.schedule import PhasePlan
+from training.speed.setting_up import Speed, set_up
 from training.spikes import SpikeWatch
 from training.stages import IN_SEQUENCE, Phase, learning_rate
 from training.stop import Stopped
@@ -70,9 +72,11 @@ class PhaseLoop:
         self.work, self.phase, self.plan = work, phase, plan
         self.stages = work.request.stages
         self.settings: StageSection = phase.settings(self.stages)
-        self.trainee = Trainee(model, phase.trainable, self.settings.gradient_checkpointing)
+        self.trainee = Trainee(model, phase.trainable, self.settings.recompute in {"selective", "full"})
         self.engine = Engine(self.trainee, self.settings, work.team.device, self.stages.ema_decay)
-        encoders = Encoders(model, work.team.device)
+        stored = self.settings.visual_tokens == "stored"
+        head = copy.deepcopy(model.vision_head).requires_grad_(False).eval() if stored else None
+        encoders = Encoders(model, work.team.device, head)
         memory = Memory(self.stages.cache_megabytes)
         self.encodings: Encodings = (
             OnTheFly(encoders, Loader(work.dataset), memory, phase.objective)
@@ -80,12 +84,14 @@ class PhaseLoop:
             else work.encoded.encodings(encoders, memory)
         )
         self.cells = CellMaker(
-            encoders, self.encodings, phase, self.settings.fps, work.request.mix.caption_dropout
+            *(encoders, self.encodings, phase, self.settings.fps),
+            *(work.request.mix.caption_dropout, stored),
         )
         alone = Replicas(work.team.rank, work.team.size)
         self.replicas = work.replicas if phase.objective == IN_SEQUENCE else alone
         shared = self.replicas.each > 1
         self.sequence = SequenceParallel(model.dit, self.replicas.group) if shared else None
+        self.speed = self._set_up(model) if phase.objective == "flow" else None
         self.evaluation = Evaluation(
             *(self.cells, self.trainee, work.team, self.replicas),
             *(self.settings.micro_batch_size, self._seed()),
@@ -93,6 +99,10 @@ class PhaseLoop:
         self.skipped, self.stopping = 0, False
         self.flops = Flops(model, phase.trainable)
         self.counts = count_parameters(model.parts())
+
+    def _set_up(self, model: OmniVideoModel) -> Speed:
+        buckets, each = [bucket for bucket, _ in self.plan.streams], self.replicas.each
+        return set_up(model, self.stages, self.settings, buckets, self.work.team, each)
 
     def run(self, found: Checkpoint | None) -> None:
         """Take the remaining steps."""
@@ -115,6 +125,8 @@ class PhaseLoop:
             self.encodings.close()
             if self.sequence:
                 self.sequence.remove()
+            if self.speed:
+                self.speed.blocks.remove()
         self.engine.close()
 
     def _begin(self) -> int:
@@ -244,7 +256,7 @@ class PhaseLoop:
         means = _losses_alone(self.evaluation.probe(self.plan))
         first = {
             **{"parameters": self.counts, "samples": self.plan.tasks, "too_short": self.plan.left_out},
-            "device": meter.device(self.work.team),
+            "device": meter.device(self.work.team) | (self.speed.choices if self.speed else {}),
         }
         self.work.log({**self._head("probe", step), **means, **({} if step else first)})
 

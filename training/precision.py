@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,22 +18,22 @@ def keep_float32(module: nn.Module) -> list[str]:
     wanted = tuple(getattr(module, "_keep_in_fp32_modules", None) or ())
     kept = [(name, child) for name, child in module.named_modules() if name.rpartition(".")[2] in wanted]
     for _, child in kept:
-        if not isinstance(child.forward, _Float32):
-            child.forward = _Float32(child.forward)
+        if not hasattr(child, "outside_autocast"):
+            # By class, not by instance: compiled, blocks that differ in an object need a graph each.
+            child.__class__ = _in_float32(child.__class__)
     return [name for name, _ in kept]
 
 
-class _Float32:
-    """A forward method outside autocast, on float32 inputs."""
+@functools.cache
+def _in_float32(kind: Any) -> Any:
+    """Return `kind` with a forward pass outside autocast, on float32 inputs."""
 
-    def __init__(self, forward: Callable[..., Any]) -> None:
-        self._forward = forward
-        functools.update_wrapper(self, forward)
-
-    def __call__(self, *inputs: Any, **named: Any) -> Any:
+    def forward(self: nn.Module, *inputs: Any, **named: Any) -> Any:
         device = next((x.device.type for x in inputs if isinstance(x, torch.Tensor)), "cpu")
         with torch.autocast(device, enabled=False):
-            return self._forward(*(_up(x) for x in inputs), **named)
+            return kind.forward(self, *(_up(x) for x in inputs), **named)
+
+    return type(kind.__name__, (kind,), {"forward": forward, "outside_autocast": True})
 
 
 def _up(value: Any) -> Any:

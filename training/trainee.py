@@ -33,11 +33,12 @@ class Cell:
 
 
 class Trainee(nn.Module):
-    """The parts named `trainable`, float32 and ready for gradients; all other parts of `model` take none."""
+    """The parts named `trainable`, float32 and ready for gradients; all other parts of `model` take none.
 
-    def __init__(
-        self, model: OmniVideoModel, trainable: Sequence[str], gradient_checkpointing: bool = False
-    ) -> None:
+    With `recompute`, the language model's layers are computed again for gradients that cross it.
+    """
+
+    def __init__(self, model: OmniVideoModel, trainable: Sequence[str], recompute: bool = False) -> None:
         super().__init__()
         self._model = (model,)  # in a tuple: not a submodule
         model.requires_grad_(False).eval()
@@ -45,10 +46,9 @@ class Trainee(nn.Module):
         parts: dict[str, Any] = dict(model.parts())
         self.parts = nn.ModuleDict({name: parts[name].float() for name in trainable})
         self.parts.requires_grad_(True).train()
-        self._recompute = gradient_checkpointing
-        if gradient_checkpointing:
+        self._recompute = recompute
+        if recompute:
             parts["mllm"].enable_gradient_checkpointing()
-            parts["dit"].enable_gradient_checkpointing()
 
     @property
     def model(self) -> OmniVideoModel:

@@ -41,12 +41,13 @@ def needed(
 
 
 def _of_plan(phase: Phase, plan: PhasePlan, request: TrainRequest) -> Iterator[Value]:
-    fps = phase.settings(request.stages).fps
+    settings = phase.settings(request.stages)
+    stored = settings.visual_tokens == "stored"
     for streams in (plan.streams, plan.held_out):
         for (bucket, _), samples in streams.items():
             for sample in samples:
-                view = view_of(sample, bucket, fps)
-                yield from of_sample(phase, sample, view, request.mix.caption_dropout)
+                view = view_of(sample, bucket, settings.fps)
+                yield from of_sample(phase, sample, view, request.mix.caption_dropout, stored)
 
 
 def check(shards: Shards, section: EncodedSection, identity: Identity, values: Mapping[Value, str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -28,10 +28,10 @@ SHOWN = "shown"
 
 
 class Encoders:
-    """The frozen parts of `model`, on `device`."""
+    """The frozen parts of `model`, on `device`; `head` says visual tokens in place of one that trains."""
 
-    def __init__(self, model: OmniVideoModel, device: torch.device) -> None:
-        self.model, self.device = model, device
+    def __init__(self, model: OmniVideoModel, device: torch.device, head: Any = None) -> None:
+        self.model, self.device, self._head = model, device, head
 
     def look(self, view: View, decoded: Decoded, names: Iterable[str]) -> Tensors:
         """Return the values called `names` of media; see `Value` for their shapes."""
@@ -61,7 +61,7 @@ class Encoders:
         """Return the visual tokens [N, Dv] that the vision head says for a prompt, and an edit's source."""
         shown = None if source_shown is None else source_shown[None]
         with self._quietly():
-            return self.model.predict_visual([prompt], kind, None, shown)[0].float()
+            return self.model.predict_visual([prompt], kind, None, shown, self._head)[0].float()
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:

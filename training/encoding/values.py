@@ -90,10 +90,13 @@ def visual(view: View, prompt: str) -> Value:
     return Value("visual", view if view.task in EDITING else None, (view.bucket.kind, prompt))
 
 
-def of_sample(phase: Phase, sample: Sample, view: View, caption_dropout: float) -> Iterator[Value]:
+def of_sample(
+    phase: Phase, sample: Sample, view: View, caption_dropout: float, stored: bool = False
+) -> Iterator[Value]:
     """Yield all values that `phase` may need of `sample`: each turn of a conversation, with and without text.
 
-    A vision head that trains says other tokens at every step: its own are not among them.
+    A vision head that trains says other tokens at every step: its own are not among them, unless it is fed
+    `stored` ones.
     """
     if sample.task in UNDERSTANDING:
         yield from (question(view, turn) for turn in sample.turns)
@@ -105,5 +108,5 @@ def of_sample(phase: Phase, sample: Sample, view: View, caption_dropout: float) 
     prompts = [sample.prompt, ""] if phase.objective == "flow" and caption_dropout else [sample.prompt]
     for prompt in prompts:
         yield Value("text", None, (prompt,))
-        if "vision_head" not in phase.trainable:
+        if stored or "vision_head" not in phase.trainable:
             yield visual(view, prompt)

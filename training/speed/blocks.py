@@ -1,0 +1,71 @@
+"""The transformer's blocks as training runs them: recomputed by a mode, and compiled for each shape.
+
+One graph serves all blocks of a shape, and shapes are a bucket's, so they are static. A recipe with more
+shapes than `max_graphs` runs the others as they are. Without gradients, too, blocks run as they are: held-out
+losses and clips are few.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from training.speed.config import Mode
+from training.speed.recompute import recomputed
+
+BACKEND = "inductor"
+VARIANTS = 4
+"""Graphs of one shape at most: the first block of a frozen transformer gets input without a gradient, masks
+may be there or not."""
+
+
+class Blocks:
+    """Takes over `dit.blocks` until `remove`; weights and modules stay as they are."""
+
+    def __init__(self, dit: Any, mode: Mode, compiled: bool, max_graphs: int) -> None:
+        self._dit, self._mode, self._max_graphs = dit, mode, max_graphs
+        self._shapes: set[tuple[object, ...]] = set()
+        self._forward = type(
+            dit.blocks[0]
+        ).forward  # the class's own: an instance's is about to be taken over
+        self._plain = recomputed(self._forward, mode)
+        self._compiled = self._compile() if compiled else None
+        for block in dit.blocks:
+            block.forward = functools.partial(self._run, block)
+
+    @property
+    def shapes(self) -> int:
+        """How many shapes have a graph of their own."""
+        return len(self._shapes)
+
+    def remove(self) -> None:
+        """Leave the blocks as they were."""
+        for block in self._dit.blocks:
+            block.__dict__.pop("forward", None)
+
+    def _run(self, block: Any, *inputs: Any) -> Tensor:
+        """A block's forward pass."""
+        if not torch.is_grad_enabled():
+            plain: Tensor = self._forward(block, *inputs)
+            return plain
+        chosen = self._compiled if self._compiled is not None and self._admits(block, inputs) else self._plain
+        out: Tensor = chosen(block, *inputs)
+        return out
+
+    def _admits(self, block: Any, inputs: tuple[Any, ...]) -> bool:
+        mask = getattr(block.attn2.processor, "mask", None)
+        shape = (inputs[0].shape, inputs[1].shape, None if mask is None else mask.shape)
+        if shape not in self._shapes and len(self._shapes) < self._max_graphs:
+            self._shapes.add(shape)
+        return shape in self._shapes
+
+    def _compile(self) -> Callable[..., Any]:
+        torch._dynamo.config.recompile_limit = max(
+            torch._dynamo.config.recompile_limit, VARIANTS * self._max_graphs
+        )
+        compiled: Callable[..., Any] = torch.compile(self._plain, backend=BACKEND, dynamic=False)
+        return compiled
