@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from curation.errors import InputError
-from curation.events import emit
+from curation.events import emit, speak_for
 
 Request = TypeVar("Request", bound=BaseModel)
 
@@ -18,7 +18,9 @@ Request = TypeVar("Request", bound=BaseModel)
 def answer(arguments: list[str], kind: type[Request], work: Callable[[Request], dict[str, Any]]) -> int:
     """Emit the result of `work` on the request, or what went wrong; return the exit code."""
     try:
-        emit({"event": "result", **work(_request(arguments, kind))})
+        request = _request(arguments, kind)
+        speak_for(str(getattr(request, "run_id", "")))
+        emit({"event": "result", **work(request)})
     except InputError as error:
         _tell("input", error.what, error.step, error.next_step)
         return 2

@@ -14,9 +14,17 @@ SECONDS_BETWEEN = 0.5
 Emit = Callable[[dict[str, Any]], None]
 
 
+_said: dict[str, Any] = {}  # what every event of this process says, too
+
+
+def speak_for(run_id: str) -> None:
+    """Have each event from now on name its run."""
+    _said.update({"run_id": run_id} if run_id else {})
+
+
 def emit(event: dict[str, Any]) -> None:
     """Print one event."""
-    sys.stdout.write(PREFIX + json.dumps(event) + "\n")
+    sys.stdout.write(PREFIX + json.dumps({**event, **_said}) + "\n")
     sys.stdout.flush()
 
 

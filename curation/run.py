@@ -43,6 +43,7 @@ TRIES = 5  # at publishing, when other runs publish in between
 ATTEMPT = "attempt"  # the stage that names the attempts that may have written data files
 ABANDONED_HOURS = 24.0  # what a killed run of another recipe has staged is kept so long, to go on with
 WAITING_SECONDS = 5.0  # between two events of a run that waits for another
+NAMED = ("sample_id", "uri", "verdict", "filter", "reason", "detail")  # what is told of an error's row
 MB = 1e6
 
 
@@ -147,6 +148,9 @@ class _Run:
         outcomes = judge_all(self._request, self._items, self._staging, known, settled, names, self._emit)
         seen.keep(self._items, {uri: outcome["sha256"] for uri, outcome in outcomes.items()})
         plan = self._plan(outcomes)
+        for row in plan.new:
+            if row["verdict"] == "error":
+                self._emit({"event": "sample", "stage": row["filter"], **{one: row[one] for one in NAMED}})
         _discard_attempts(self._staging)
         if not plan.changes and self._base is not None:
             return self._base.version, plan

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 from curation.errors import InputError
 from pipelines import cluster
 from pipelines.home import home
+from pipelines.joblog import JobLog
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 Event = dict[str, Any]
 EVENT_PREFIX = "@omnivideo "
+ENDING = {"result", "error"}  # events; others tell how far it is, and of single samples
 ENDED = {"SUCCEEDED", "FAILED", "STOPPED"}
 
 
@@ -57,7 +59,8 @@ def run(job: Job, on_event: Callable[[Event], None], log: Path) -> Event:
         client = _client(address)
         submission = _running(client, job) or _submit(client, job)
     try:
-        return _follow(client, submission, on_event, log)
+        with JobLog(log, job.module, str(job.request.get("run_id", ""))) as lines:
+            return _follow(client, submission, on_event, lines)
     except KeyboardInterrupt:
         stop(job)  # what still runs would keep the cluster
         raise
@@ -155,28 +158,28 @@ def _write_request(job: Job) -> str:
 
 
 def _follow(
-    client: JobSubmissionClient, submission: str, on_event: Callable[[Event], None], log: Path
+    client: JobSubmissionClient, submission: str, on_event: Callable[[Event], None], log: JobLog
 ) -> Event:
     last: Event = {}
 
     def take(line: str) -> None:
         nonlocal last
         event = parse_event(line)
+        log.write(line, event)
         if event is None:
             return
         if event["event"] == "progress":
             on_event(event)
-        else:
+        elif event["event"] in ENDING:
             last = event
 
-    with log.open("a") as out:
-        _tail(client, submission, take, out.write)
-        status = _wait_ended(client, submission)
+    _tail(client, submission, take)
+    status = _wait_ended(client, submission)
     if last.get("event") == "result" and status == "SUCCEEDED":
         return last
     if last.get("event") == "error" and last.get("kind") == "input":
         raise InputError(last["what"], step=last["step"], next_step=last["next"])
-    raise JobFailed(_why(last, status, log))
+    raise JobFailed(_why(last, status, log.path))
 
 
 def _why(last: Event, status: str, log: Path) -> str:
@@ -197,19 +200,17 @@ def parse_event(line: str) -> Event | None:
     return event if isinstance(event, dict) and "event" in event else None
 
 
-def _tail(
-    client: JobSubmissionClient, submission: str, take: Callable[[str], None], write: Callable[[str], Any]
-) -> None:
-    """Hand each line of the job's log to `take` (events) and `write` (all), until the job ends."""
+def _tail(client: JobSubmissionClient, submission: str, take: Callable[[str], None]) -> None:
+    """Hand each line of the job's log to `take`, until the job ends."""
 
     async def read() -> None:
         rest = ""
         async for chunk in client.tail_job_logs(submission):
-            write(chunk)
             *lines, rest = (rest + chunk).split("\n")
             for line in lines:
                 take(line)
-        take(rest)
+        if rest:
+            take(rest)
 
     while True:
         with contextlib.suppress(ConnectionError, OSError, RuntimeError):

@@ -9,7 +9,15 @@ from typing import Any
 PREFIX = "@omnivideo "
 
 
+_said: dict[str, Any] = {}  # what every event of this process says, too
+
+
+def speak_for(run_id: str) -> None:
+    """Have each event from now on name its run."""
+    _said.update(run_id=run_id)
+
+
 def emit(event: str, **fields: Any) -> None:
     """Print one event (`progress`, `result` or `error`) on a line of its own."""
-    sys.stdout.write(PREFIX + json.dumps({"event": event, **fields}, default=str) + "\n")
+    sys.stdout.write(PREFIX + json.dumps({"event": event, **fields, **_said}, default=str) + "\n")
     sys.stdout.flush()

@@ -31,7 +31,7 @@ def test_first_run_accounts_for_every_file_on_a_cluster(
     result = curate(request(media, out), events.append)
     assert result["funnel"] == FUNNEL
     assert (result["version"], result["reused"], result["published"]) == (0, 0, True)
-    assert {event["stage"] for event in events if event["done"]} == {
+    assert {event["stage"] for event in events if event.get("done")} == {
         *("sources", "split", "filters", "dedup", "caption", "shards")
     }
     dataset = open_dataset(str(out))
@@ -90,6 +90,9 @@ def test_killed_job_goes_on(
     split = [event for event in events if event.get("stage") == "split"][-1]
     assert finished <= split["reused"] < split["in"]  # a file in hand at the kill may still end
     assert events[-1]["event"] == "result"
+    assert {event["run_id"] for event in events} == {"one"}
+    failed = open_dataset(str(out)).table(["sample_id"], "verdict = 'error'")["sample_id"].to_pylist()
+    assert {event["sample_id"] for event in events if event["event"] == "sample"} == set(failed)
     assert data_files(out) == active_files(out)
     whole = tmp_path / "whole"
     monkeypatch.setattr(engine, "each", lambda make, inputs, pool=None: map(make(), inputs))

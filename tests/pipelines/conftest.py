@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+CANARY = "canary-f3a91c07d25e"  # a secret in the environment, which nothing may write down
+
 
 @dataclass(frozen=True)
 class CommandLine:
@@ -50,6 +52,7 @@ def command_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLi
         "OMNIVIDEO_HOME": str(home),
         "PREFECT_HOME": str(folder / "prefect"),
         "COLUMNS": "200",
+        "AWS_SECRET_ACCESS_KEY": CANARY,
         "RAY_ADDRESS": "http://127.0.0.1:9",  # a user's own; the recipe's cluster has to win
     }
     yield CommandLine(folder, env)

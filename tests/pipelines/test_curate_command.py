@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 from deltalake import DeltaTable
 
-from tests.pipelines.conftest import CommandLine
+from tests.pipelines.conftest import CANARY, CommandLine
 
 INPUTS = 9
 
@@ -46,6 +46,17 @@ def test_broken_files_are_errors_with_a_reason(curated: tuple[Path, dict[str, An
     errors = {Path(row["uri"]).name: row for row in read(curated[0]) if row["verdict"] == "error"}
     assert set(errors) == {"truncated.mp4", "notes.mp4"}
     assert all(row["reason"] and row["detail"] for row in errors.values())
+
+
+def test_a_secret_of_the_environment_is_written_nowhere(
+    command_line: CommandLine, curated: tuple[Path, dict[str, Any]]
+) -> None:
+    """It stands in no log, request, artifact, row or page of a whole run, nor in Prefect's database."""
+    assert command_line.run("audit", str(curated[0])).returncode == 0
+    written = [path for path in command_line.folder.rglob("*") if path.is_file()]
+    kinds = {path.suffix for path in written} | {path.parent.name for path in written}
+    assert kinds >= {".parquet", ".html", ".log", ".db", "requests", "_delta_log"}
+    assert [path for path in written if CANARY.encode() in path.read_bytes()] == []
 
 
 def test_duckdb_counts_the_same_verdicts(curated: tuple[Path, dict[str, Any]]) -> None:
