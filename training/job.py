@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from training.config import TrainRequest
 from training.errors import InputError
-from training.events import emit
+from training.events import emit, speak_for
 from training.run import Run, check_output
 from training.stages import STAGES, wanted
 
@@ -27,7 +27,9 @@ def answer(arguments: list[str], work: Callable[[TrainRequest], dict[str, Any]])
     from training.launch import describe
 
     try:
-        emit("result", **work(_read(arguments)))
+        request = _read(arguments)
+        speak_for(request.run_id)
+        emit("result", **work(request))
     except Exception as error:  # noqa: BLE001  # the job's outermost frame: every failure becomes one event
         said = describe(error) or _failure(error)
         emit("error", **said)
