@@ -223,4 +223,4 @@ def _show_scores(term: Terminal, evaluated: dict[str, Any]) -> None:
 
 
 def _contract(result: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in result.items() if name != "event"}
+    return {name: value for name, value in result.items() if name not in ("event", "run_id")}
