@@ -6,11 +6,10 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
-Status = Literal["ok", "missing", "note", "failed"]
+from pipelines import services
+from pipelines.findings import Finding
 
 # Each is used from a local folder too, where a recipe names one; absence here is no error.
 WEIGHTS = {
@@ -32,29 +31,15 @@ ENGINES = (
 )
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at. `meaning` says what its state means for the user."""
-
-    what: str
-    status: Status
-    found: str
-    meaning: str = ""
-
-    def as_json(self) -> dict[str, str]:
-        """Return the finding as plain JSON."""
-        return asdict(self)
-
-
-def examine() -> Iterator[Finding]:
-    """Yield all findings, the versions first."""
+def examine(ray: str | None = None, stores: Sequence[str] = ()) -> Iterator[Finding]:
+    """Yield all findings, the versions first; of the Ray cluster at `ray` and of `stores`, too."""
     yield Finding("python", "ok", platform.python_version())
     for package in ENGINES:
         yield _version(package)
     yield from _filters()
     yield _sample_media()
     yield from _devices()
-    yield from _authentication()
+    yield from services.examine(ray, stores)
     yield from _weights()
 
 
@@ -125,24 +110,6 @@ def _devices() -> Iterator[Finding]:
     for index in range(torch.cuda.device_count()):
         device = torch.cuda.get_device_properties(index)
         yield Finding(f"GPU {index}", "ok", f"{device.name}, {device.total_memory / 2**30:.0f} GiB")
-
-
-def _authentication() -> Iterator[Finding]:
-    if os.environ.get("RAY_AUTH_MODE", "token") == "token":
-        yield Finding("Ray token", "ok", "asked for by the clusters that omnivideo starts")
-    else:
-        yield Finding(
-            "Ray token", "missing", "off", "whoever reaches the cluster runs code on it: unset RAY_AUTH_MODE"
-        )
-    remote = os.environ.get("PREFECT_API_URL")
-    if not remote:
-        yield Finding("Prefect", "ok", "embedded server, on loopback while a command runs")
-    elif os.environ.get("PREFECT_API_AUTH_STRING") or os.environ.get("PREFECT_API_KEY"):
-        yield Finding("Prefect", "ok", f"{remote}, with credentials")
-    else:
-        yield Finding(
-            "Prefect", "note", remote, "no credentials set: see that the server is not open to others"
-        )
 
 
 def _weights() -> Iterator[Finding]:

@@ -31,7 +31,7 @@ def connect() -> str:
 
     Before anything imports Prefect, which reads its settings then. Raises InputError if there is none.
     """
-    url = os.environ.get("PREFECT_API_URL") or _served()
+    url = os.environ.get("PREFECT_API_URL") or served()
     if url is None:
         what = "there is no Prefect server to deploy to"
         step = "run `omnivideo serve` in another terminal, or set PREFECT_API_URL"
@@ -99,7 +99,8 @@ def password_file() -> Path:
     return path
 
 
-def _served() -> str | None:
+def served() -> str | None:
+    """The URL of the server that `omnivideo serve` runs on this machine, if it does."""
     try:
         return str(json.loads(_state_file().read_text())["url"])
     except (FileNotFoundError, json.JSONDecodeError, KeyError):

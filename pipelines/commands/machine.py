@@ -9,7 +9,7 @@ import typer
 from pipelines.commands.options import Json
 
 if TYPE_CHECKING:
-    from pipelines.doctor import Finding
+    from pipelines.findings import Finding
 
 MARKS = {"ok": "ok     ", "missing": "MISSING", "note": "note   ", "failed": "FAILED "}
 
@@ -30,6 +30,14 @@ def doctor(
         bool,
         typer.Option("--gradients", help="train on two processes by DeepSpeed and by PyTorch, and compare"),
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="of a Ray cluster to look at, as in cluster.address"),
+    ] = None,
+    store: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="where datasets are to be written; repeatable"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Say what this machine has, what it lacks, and what each absence means."""
@@ -38,7 +46,7 @@ def doctor(
     if gradients:
         findings = list(check_gradients())
     else:
-        findings = list(examine() if model is None else count_parameters(model))
+        findings = list(examine(ray, store or ()) if model is None else count_parameters(model))
     _say(findings, json)
     if any(finding.status == "failed" for finding in findings):
         raise typer.Exit(1)
