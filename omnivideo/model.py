@@ -174,14 +174,15 @@ class OmniVideoModel(nn.Module):
         num_tokens: int | None = None,
         source_frames: Tensor | None = None,
         head: Any = None,
+        source_mask: Tensor | None = None,
     ) -> Tensor:
         """Visual tokens [B, N, Dv] generated one after another; N defaults to what the configuration says.
 
-        `head`: another vision head to say them, with its own markers.
+        `head`: another vision head to say them, with its own markers. Sources as in `stage1_forward`.
         """
         head = self.vision_head if head is None else head
         with torch.no_grad():
-            prompt = self.visual_prompt(prompts, kind, source_frames, head=head)
+            prompt = self.visual_prompt(prompts, kind, source_frames, source_mask, head)
         count = num_tokens or self.config.vision_head.num_tokens(kind)
         return free_running(self.mllm, head, prompt, count)
 

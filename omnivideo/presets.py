@@ -9,6 +9,7 @@ from omnivideo.config import (
     LlmConfig,
     MllmConfig,
     OmniVideoConfig,
+    SchedulerConfig,
     SiglipConfig,
     TextEncoderConfig,
     VaeConfig,
@@ -132,11 +133,121 @@ def _omni_11b() -> OmniVideoConfig:
     )
 
 
-_BUILDERS = {"tiny": _tiny, "small": _small, "omni-11b": _omni_11b}
+def _shapes() -> OmniVideoConfig:
+    """For the world of shapes at 64 pixels: learns in minutes on one GPU."""
+    vision = SiglipConfig(
+        hidden_size=256,
+        intermediate_size=1024,
+        num_hidden_layers=5,
+        num_attention_heads=4,
+        image_size=64,
+        patch_size=8,
+    )
+    llm = LlmConfig(
+        vocab_size=512,
+        hidden_size=384,
+        intermediate_size=1024,
+        num_hidden_layers=6,
+        num_attention_heads=6,
+        num_key_value_heads=6,
+        max_position_embeddings=512,
+        rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
+    )
+    target = vision.model_copy(update={"num_hidden_layers": 4})
+    return OmniVideoConfig(
+        mllm=MllmConfig(llm=llm, vision=vision, max_frames=3),
+        vision_head=VisionHeadConfig(target=target, tokens_per_frame=16, video_frames=2),
+        adapter=AdapterConfig(depth=2, hidden_size=1024, source_width=256, source_patch=2),
+        dit=DitConfig(
+            num_attention_heads=6,
+            attention_head_dim=64,
+            text_dim=256,
+            freq_dim=256,
+            ffn_dim=1536,
+            num_layers=10,
+        ),
+        vae=VaeConfig(
+            base_dim=32, dim_mult=(1, 2, 4), num_res_blocks=1, temperal_downsample=(True, True), patch_size=2
+        ),
+        text_encoder=TextEncoderConfig(
+            vocab_size=512, d_model=256, d_kv=64, d_ff=512, num_layers=3, num_heads=4, max_tokens=64
+        ),
+        scheduler=SchedulerConfig(flow_shift=2.0, flow_shift_720p=2.0),
+        condition_budget=256,
+        generation=GenerationConfig(
+            height=64,
+            width=64,
+            num_frames=9,
+            fps=8,
+            image_steps=25,
+            video_steps=25,
+            image_guidance=4.0,
+            video_guidance=4.0,
+            max_new_tokens=64,
+            negative_prompt="",
+        ),
+    )
+
+
+def _shapes_tiny() -> OmniVideoConfig:
+    """For the world of shapes at 32 pixels, images alone: learns in half an hour on two CPU cores."""
+    vision = SiglipConfig(
+        hidden_size=96,
+        intermediate_size=256,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        image_size=32,
+        patch_size=4,
+    )
+    llm = LlmConfig(
+        vocab_size=512,
+        hidden_size=128,
+        intermediate_size=320,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=512,
+        rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
+    )
+    target = vision.model_copy(update={"num_hidden_layers": 3})
+    return OmniVideoConfig(
+        mllm=MllmConfig(llm=llm, vision=vision, max_frames=2),
+        vision_head=VisionHeadConfig(target=target, tokens_per_frame=4, video_frames=2),
+        adapter=AdapterConfig(depth=1, hidden_size=256, source_width=64, source_patch=2),
+        dit=DitConfig(
+            num_attention_heads=4, attention_head_dim=32, text_dim=96, freq_dim=64, ffn_dim=384, num_layers=6
+        ),
+        vae=VaeConfig(
+            base_dim=16, dim_mult=(2, 4, 4), num_res_blocks=1, temperal_downsample=(True, True), patch_size=2
+        ),
+        text_encoder=TextEncoderConfig(
+            vocab_size=512, d_model=96, d_kv=24, d_ff=192, num_layers=2, num_heads=4, max_tokens=56
+        ),
+        scheduler=SchedulerConfig(flow_shift=1.5, flow_shift_720p=1.5),
+        condition_budget=128,
+        generation=GenerationConfig(
+            height=32,
+            width=32,
+            num_frames=1,
+            fps=8,
+            image_steps=20,
+            video_steps=20,
+            image_guidance=4.0,
+            video_guidance=4.0,
+            max_new_tokens=64,
+            negative_prompt="",
+        ),
+    )
+
+
+_BUILDERS = {
+    **{"tiny": _tiny, "small": _small, "omni-11b": _omni_11b},
+    **{"shapes": _shapes, "shapes-tiny": _shapes_tiny},
+}
 
 
 def preset(name: str) -> OmniVideoConfig:
-    """The named configuration: `tiny`, `small` or `omni-11b`. Raises InputError for another name."""
+    """The named configuration, one of `_BUILDERS`. Raises InputError for another name."""
     if name not in _BUILDERS:
         raise InputError(f"no preset is called {name!r}", "model", f"Choose one of {', '.join(_BUILDERS)}")
     return _BUILDERS[name]()

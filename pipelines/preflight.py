@@ -33,8 +33,8 @@ def encode(request: dict[str, Any]) -> None:
 
 def train(request: dict[str, Any]) -> None:
     """Raise InputError if the dataset's version is not there or the run's folder cannot be written."""
-    from curation.dataset import open_dataset
+    from training.rendered import open_data
     from training.run import check_output
 
-    open_dataset(request["data"], request["version"])
+    open_data(request["data"], request["version"])
     check_output(request["out"])

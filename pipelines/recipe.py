@@ -21,6 +21,7 @@ from curation.sources import Source, from_string
 from curation.split import SplitConfig
 from pipelines.evaluation_config import EvaluationSection
 from pipelines.schedule import ScheduleConfig
+from training.backbones.config import BackbonesSection
 from training.config import ClusterSection, MixSection, ModelSection, StagesSection
 
 BUILT_IN = Path(__file__).parent / "recipes"
@@ -40,6 +41,7 @@ class Recipe(BaseModel):
     caption: CaptionConfig = CaptionConfig()
     shards: ShardsConfig = ShardsConfig()
     gates: GatesConfig = GatesConfig()
+    backbones: BackbonesSection | None = None
     mix: MixSection = MixSection()
     model: ModelSection = ModelSection()
     stages: StagesSection = StagesSection()

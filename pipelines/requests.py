@@ -63,7 +63,7 @@ def train(
     Encoding takes the same: its `out` is a run whose model to ask, or empty.
     """
     document = recipe.model_dump(mode="json", exclude_none=True)
-    parts = ("model", "mix", "stages", "cluster")
+    parts = ("model", "backbones", "mix", "stages", "cluster")
     folder = encoded or document["mix"].get("encoded", {}).get("folder")
     if folder:
         document["mix"]["encoded"] = {**document["mix"].get("encoded", {}), "folder": absolute(folder)}

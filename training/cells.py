@@ -175,13 +175,8 @@ class CellMaker:
         pairs = list(zip(draws, prompts, strict=True))
         if shown is None or self._stored:
             return torch.stack([self._encodings.get(visual(self._view(d, bucket), p)) for d, p in pairs])
-        frames, mask = shown["source_frames"], shown["source_mask"]
-        sources = [frames[i] if mask is not None and mask[i] else None for i in range(len(draws))]
-        return torch.stack(
-            [
-                self._encoders.visual(bucket.kind, prompt, source)
-                for prompt, source in zip(prompts, sources, strict=True)
-            ]
+        return self._encoders.visuals(
+            bucket.kind, list(prompts), shown["source_frames"], shown["source_mask"]
         )
 
     def _text(self, prompts: Sequence[str]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from training.backbones.config import BackbonesSection
 from training.speed.config import Mode, SpeedSection
 
 Task = Literal[
@@ -232,6 +233,12 @@ class StagesSection(Section):
     ema_decay: float | None = Field(
         default=None, gt=0.0, lt=1.0, description="of the moving average of weights that stages then export"
     )
+    encode_together: int = Field(
+        default=1,
+        ge=1,
+        description="samples that frozen parts see at once while training; faster, and not bitwise what "
+        "`omnivideo encode` writes",
+    )
     cache_megabytes: int = Field(
         default=512, ge=0, description="encoded samples kept in each worker's memory"
     )
@@ -268,7 +275,10 @@ class TrainRequest(Section):
     version: int | None = Field(
         default=None, description="of the dataset; left out: the newest when the run starts"
     )
-    only_stage: Literal["1", "2", "3"] | None = None
+    only_stage: Literal["backbones", "1", "2", "3"] | None = None
+    backbones: BackbonesSection | None = Field(
+        default=None, description="train these first, and begin with the model that they make"
+    )
     model: ModelSection = ModelSection()
     mix: MixSection = MixSection()
     stages: StagesSection = StagesSection()

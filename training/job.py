@@ -44,22 +44,34 @@ def run(request: TrainRequest) -> dict[str, Any]:
     """
     check_output(request.out)
     folder = Run(Path(request.out).resolve())
+    if request.only_stage in {None, "backbones"}:
+        _train_backbones(folder, request)
+    if request.only_stage == "backbones":
+        return folder.summary()
     request = _pinned(folder, request)
     if any(folder.record(stage) is None for stage in wanted(request.only_stage)):
         _train(folder, request)
     return folder.summary()
 
 
+def _train_backbones(folder: Run, request: TrainRequest) -> None:
+    """Train the run's backbones, unless its initial model is there already."""
+    if request.backbones is None and request.only_stage == "backbones":
+        raise InputError("the recipe has no backbones", "backbones", "add a section `backbones`")
+    if request.backbones is not None and not folder.init.exists():
+        _train(folder, request.model_copy(update={"only_stage": "backbones"}))
+
+
 def _pinned(folder: Run, request: TrainRequest) -> TrainRequest:
     """Return the request with its dataset version set, its lineage written, and its plans known to work."""
-    from curation.dataset import open_dataset
     from training import lineage
     from training.readiness import check
+    from training.rendered import open_data
     from training.samples import read_samples
 
     _check_order(folder, request)
     version = lineage.pinned_version(folder, request)
-    dataset = open_dataset(request.data, request.version if version is None else version)
+    dataset = open_data(request.data, request.version if version is None else version)
     samples = read_samples(dataset)
     check(folder, request, samples, dataset.version)
     if version is None:
@@ -96,7 +108,8 @@ def _train(folder: Run, request: TrainRequest) -> None:
 
     connect()
     folder.failure.unlink(missing_ok=True)
-    with stopping_on_sigterm(folder), following(folder.metrics):
+    log = folder.backbones / "metrics.jsonl" if request.only_stage == "backbones" else folder.metrics
+    with stopping_on_sigterm(folder), following(log):
         try:
             launch(request, folder)
         finally:

@@ -16,7 +16,7 @@ from training.errors import InputError
 from training.run import Run
 from training.stages import STAGES, StageName
 
-IDENTITY = ("data", "model", "mix", "stages")
+IDENTITY = ("data", "model", "mix", "stages", "backbones")
 
 
 def identity(request: TrainRequest) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from curation.dataset import open_dataset
+from training.backbones.stage import train_backbones
 from training.config import TrainRequest
 from training.curves import Curves
 from training.encoding.from_shards import Encoded
@@ -19,6 +19,7 @@ from training.encoding.shards import Shards
 from training.errors import InputError
 from training.origin import write_initial_model
 from training.phase import Work
+from training.rendered import open_data
 from training.replicas import Replicas
 from training.run import Run
 from training.samples import read_samples
@@ -37,10 +38,14 @@ def train(request: TrainRequest, team: Team) -> None:
     """
     run = Run(Path(request.out).resolve())
     with _alone(run, team):
+        if request.backbones is not None:
+            train_backbones(request, run, team)
+        if request.only_stage == "backbones":
+            return
         if team.rank == 0 and not run.init.exists():
             write_initial_model(request.model, run.init)
         team.wait()
-        dataset = open_dataset(request.data, request.version)
+        dataset = open_data(request.data, request.version)
         encoded = _encoded(run, request, team)
         with closing(Curves(run.curves)) as curves:
             replicas = Replicas.of(team, request.cluster.sequence_parallel)

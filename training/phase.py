@@ -22,6 +22,7 @@ from training.curves import Curves
 from training.encoding.encoders import Encoders
 from training.encoding.from_shards import Encoded
 from training.encoding.on_the_fly import OnTheFly
+from training.encoding.together import Together
 from training.engine import Engine
 from training.errors import TrainingError
 from training.evaluation import Evaluation
@@ -78,8 +79,10 @@ class PhaseLoop:
         head = copy.deepcopy(model.vision_head).requires_grad_(False).eval() if stored else None
         encoders = Encoders(model, work.team.device, head)
         memory = Memory(self.stages.cache_megabytes)
+        most = self.stages.encode_together
+        on_the_fly = (encoders, Loader(work.dataset), memory, phase.objective)
         self.encodings: Encodings = (
-            OnTheFly(encoders, Loader(work.dataset), memory, phase.objective)
+            (Together(*on_the_fly, most=most) if most > 1 else OnTheFly(*on_the_fly))
             if work.encoded is None
             else work.encoded.encodings(encoders, memory)
         )

@@ -41,6 +41,11 @@ class Run:
         return self.root / "init"
 
     @property
+    def backbones(self) -> Path:
+        """Backbones trained for this run, in the folders that released ones come in, and their log."""
+        return self.root / "backbones"
+
+    @property
     def model(self) -> Path:
         """The newest finished stage's model."""
         return self.root / "model"
@@ -114,6 +119,7 @@ class Run:
         """Return the contract's summary of the finished stages, and write it."""
         records = [record for stage in STAGES if (record := self.record(stage))]
         phases = [phase for record in records for phase in record["phases"]]
+        phases = [json.loads(path.read_text()) for path in sorted(self.backbones.glob("*.json"))] + phases
         summary = {"run": str(self.root), "stages": phases, "model": str(self.model)}
         write_json(self.root / "summary.json", summary)
         return summary

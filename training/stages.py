@@ -48,8 +48,10 @@ def phases_of(stage: StageName) -> tuple[Phase, ...]:
     return tuple(phase for phase in PHASES if phase.stage == stage)
 
 
-def wanted(only: StageName | None) -> tuple[StageName, ...]:
-    """Return the stages of a run, or the one that was asked for."""
+def wanted(only: StageName | Literal["backbones"] | None) -> tuple[StageName, ...]:
+    """Return the stages of a run, or the one that was asked for; backbones come before all of them."""
+    if only == "backbones":
+        return ()
     return STAGES if only is None else (only,)
 
 

@@ -47,27 +47,33 @@ class Look:
 
 def make_row(folder: Path, task: Task, seed: int, split: Split, number: int, look: Look) -> dict[str, Any]:
     """Write the media of a row below `folder` and return the row: `path`, its texts, and `truth`."""
-    rng = generator("row", seed, split, task, number)
+    row, scenes = told(task, seed, split, number)
     moving = task in VIDEO_TASKS
     name = f"{task}/{number // ROWS_A_FOLDER:04d}/{number:07d}"
     suffix = "mp4" if moving else "png"
-    row: dict[str, Any] = {"path": f"{name}.{suffix}", "task": task}
+    row |= {"path": f"{name}.{suffix}", "task": task}
+    row |= {"edit_source": f"{name}-source.{suffix}"} if len(scenes) > 1 else {}
+    for which, scene in zip(("path", "edit_source"), scenes, strict=False):
+        _save(folder / row[which], scene, moving, look)
+    return row
+
+
+def told(task: Task, seed: int, split: Split, number: int) -> tuple[dict[str, Any], list[Scene]]:
+    """A row's texts and `truth`, and the scenes behind its media: of an edit the target, then the source."""
+    rng = generator("row", seed, split, task, number)
+    moving = task in VIDEO_TASKS
     if task in ("image_edit", "video_edit"):
         edit = sample_edit(rng, split, moving)
-        row |= {"edit_source": f"{name}-source.{suffix}", "instruction": edit.instruction}
-        row |= {"truth": edit.as_json()}
-        _save(folder / row["edit_source"], edit.source, moving, look)
-        _save(folder / row["path"], edit.target, moving, look)
-        return row
+        return {"instruction": edit.instruction, "truth": edit.as_json()}, [edit.target, edit.source]
     scene = sample_scene(rng, split, moving)
-    _save(folder / row["path"], scene, moving, look)
+    row: dict[str, Any] = {"truth": scene.as_json()}
     if task in ("text_to_image", "text_to_video"):
         row["caption"] = caption(scene, rng, moving)
     else:
         turns = ask(scene, rng, moving)
         turns += [fact(rng.choice(list(COLORS)), rng)] if rng.random() < FACT_SHARE else []
         row["conversation"] = turns
-    return row | {"truth": scene.as_json()}
+    return row, [scene]
 
 
 def edit_of(row: dict[str, Any]) -> Edit:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pipelines.console import Terminal
     from pipelines.recipe import Recipe as LoadedRecipe
 
-STAGES = ("1", "2", "3")
+STAGES = ("backbones", "1", "2", "3")
 Version = Annotated[int | None, typer.Option(help="the dataset's version; default: its newest")]
-Stage = Annotated[str | None, typer.Option(help="only this stage: 1, 2 or 3")]
+Stage = Annotated[str | None, typer.Option(help="only this stage: backbones, 1, 2 or 3")]
 
 
 def register(app: typer.Typer) -> None:

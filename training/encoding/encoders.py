@@ -6,9 +6,9 @@ read from a shard, remembered or made again is the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -62,6 +62,54 @@ class Encoders:
         shown = None if source_shown is None else source_shown[None]
         with self._quietly():
             return self.model.predict_visual([prompt], kind, None, shown, self._head)[0].float()
+
+    # --- many samples at once
+
+    def look_at(
+        self, views: Sequence[View], decoded: Sequence[Decoded], names: Iterable[str]
+    ) -> list[Tensors]:
+        """Return what `look` does of several samples of one bucket."""
+        targets = torch.stack([one.target for one in decoded]).to(self.device)
+        edits = decoded[0].source is not None
+        pairs = zip(views, decoded, strict=True)
+        source = torch.cat([self._source(view, one) for view, one in pairs]) if edits else targets
+        few = self.model.config.mllm.max_frames
+        makers = {
+            "targets": lambda: self.model.vision_targets(targets.transpose(1, 2)).float(),
+            "latents": lambda: self.model.encode_video(targets),
+            "source_latents": lambda: self.model.encode_video(source),
+            "source_shown": lambda: evenly_spaced(source.transpose(1, 2), few),
+            SHOWN: lambda: evenly_spaced(targets.transpose(1, 2), few),
+        }
+        with self._quietly():
+            made = {name: makers[name]() for name in names}
+        return [{name: tensor[i] for name, tensor in made.items()} for i in range(len(views))]
+
+    def say(
+        self, name: str, words: Sequence[tuple[str, ...]], shown: Sequence[Tensor | None]
+    ) -> list[Tensor]:
+        """Return texts, states or visual tokens of several samples whose frames have one shape, if any."""
+        frames = torch.stack([one for one in shown if one is not None]) if shown[0] is not None else None
+        with self._quietly():
+            if name == "visual":
+                prompts = [prompt for _, prompt in words]
+                return list(self.visuals(cast("MediaKind", words[0][0]), prompts, frames))
+            if name == "text":
+                text, mask = self.model.encode_text([prompt for (prompt,) in words])
+                lengths = mask.sum(dim=1).tolist()
+                return [row[:length].float() for row, length in zip(text, lengths, strict=True)]
+            questions, answers = [one for one, _ in words], [one for _, one in words]
+            hidden, labels = self.model.answer_states(questions, answers, frames)
+        counts = (labels != -100).sum(dim=1).tolist()
+        return [row[-count:].float() for row, count in zip(hidden, counts, strict=True)]
+
+    def visuals(
+        self, kind: MediaKind, prompts: list[str], frames: Tensor | None, present: Tensor | None = None
+    ) -> Tensor:
+        """Return visual tokens [B, N, Dv] for prompts, with frames [B, F, 3, H, W] where `present` [B]."""
+        with self._quietly():
+            visual = self.model.predict_visual(prompts, kind, None, frames, self._head, present)
+        return visual.float()
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:

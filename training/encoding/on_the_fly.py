@@ -58,9 +58,10 @@ class OnTheFly:
     def _seen(self, view: View) -> Tensors:
         """Return all that the phase needs of a sample's media, decoded once."""
         if view not in self._held:
-            understood = view.task in UNDERSTANDING
-            names = (SHOWN,) if understood else media_names(self._objective, view.task)
-            self._held[view] = self._memory.get(
-                ("media", view), lambda: self._encoders.look(view, self._loader.take(view), names)
-            )
+            self._held[view] = self._memory.get(("media", view), lambda: self._look(view))
         return self._held[view]
+
+    def _look(self, view: View) -> Tensors:
+        understood = view.task in UNDERSTANDING
+        names = (SHOWN,) if understood else media_names(self._objective, view.task)
+        return self._encoders.look(view, self._loader.take(view), names)

@@ -1,0 +1,195 @@
+"""The loop in which a backbone learns: plain, with checkpoints; batches are shared among workers."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import torch.distributed as dist
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from training.backbones.config import LessonSection
+from training.noise import generator
+from training.run import append
+from training.team import Team
+
+LEAST_RATE = 0.02  # of the learning rate, at the end
+LOG_EVERY = 20  # steps
+LINE = "{name} step {step}/{steps} loss {loss:.4f} rate {rate:.2g} {seconds:.0f} s"
+
+
+class Lesson(Protocol):
+    """One backbone, what it is shown, and what is measured of it."""
+
+    module: nn.Module
+
+    def loss(self, random: torch.Generator, batch: int) -> Tensor:
+        """Return the loss of a batch of so many scenes drawn with `random`, a generator on the CPU."""
+
+    def report(self) -> dict[str, float]:
+        """Return what the backbone can do, in figures."""
+
+
+class Fit:
+    """One backbone's training, from its checkpoint in `folder` if there is one."""
+
+    def __init__(
+        self, name: str, lesson: Lesson, settings: LessonSection, team: Team, folder: Path, seed: int
+    ) -> None:
+        self.name, self.lesson, self.settings, self.team = name, lesson, settings, team
+        self.checkpoint, self.log, self.seed = folder / f"{name}.safetensors", folder / "metrics.jsonl", seed
+        self.parameters = [p for p in lesson.module.parameters() if p.requires_grad]
+        matrices = [p for p in self.parameters if p.ndim > 1]
+        others = [p for p in self.parameters if p.ndim <= 1]
+        groups = [
+            {"params": matrices, "weight_decay": settings.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        fused = team.device.type == "cuda"
+        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=fused)
+        self.average = [p.detach().clone() for p in self.parameters]
+        self.step, self.before, self.started = 0, 0.0, time.monotonic()
+
+    def run(self) -> dict[str, Any]:
+        """Learn to the end; the module then has the averaged weights. Return what a run's summary says."""
+        self._resume()
+        saved, running, first = time.monotonic(), None, None
+        while self._progress() < 1.0:
+            loss = self._step()
+            if self.step % LOG_EVERY == 0:
+                running = float(loss)
+                first = running if first is None else first
+                self._tell(running)
+            if self._due(saved):
+                self._save()
+                saved = time.monotonic()
+        with torch.no_grad():
+            for parameter, average in zip(self.parameters, self.average, strict=True):
+                parameter.copy_(average)
+        self.lesson.module.eval()
+        report = self.lesson.report()
+        self._tell(running, **report)
+        count = sum(parameter.numel() for parameter in self.parameters)
+        losses = {"first_loss": first or 0.0, "last_loss": running or 0.0}
+        return {
+            "name": self.name,
+            "steps": self.step,
+            "trainable": count,
+            "frozen": 0,
+            **losses,
+            "report": report,
+        }
+
+    @property
+    def seconds(self) -> float:
+        """Spent so far, before the checkpoint too."""
+        return self.before + time.monotonic() - self.started
+
+    def _progress(self) -> float:
+        """Return how far it is, in [0, 1]; the same on all workers."""
+        share = 0.0 if self.settings.minutes is None else self.seconds / (60 * self.settings.minutes)
+        share = max(self.team.gather(share))
+        return min(1.0, max(share, self.step / self.settings.steps))
+
+    def _step(self) -> Tensor:
+        rate = self._rate()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        random = generator(self.seed, self.name, self.step, self.team.rank)
+        with torch.autocast(self.team.device.type, torch.bfloat16, enabled=self.team.device.type == "cuda"):
+            loss = self.lesson.loss(random, max(1, self.settings.batch_size // self.team.size))
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._share_gradients()
+        nn.utils.clip_grad_norm_(self.parameters, self.settings.max_grad_norm)
+        self.optimizer.step()
+        self.step += 1
+        decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
+        return loss.detach()
+
+    def _rate(self) -> float:
+        warm = min(1.0, (self.step + 1) / (self.settings.warmup_steps + 1))
+        falling = 0.5 * (1 + math.cos(math.pi * self._progress()))
+        return self.settings.learning_rate * warm * (LEAST_RATE + (1 - LEAST_RATE) * falling)
+
+    def _share_gradients(self) -> None:
+        if self.team.size == 1:
+            return
+        gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.parameters]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        parts = torch.split(flat / self.team.size, [p.numel() for p in self.parameters])
+        for parameter, part in zip(self.parameters, parts, strict=True):
+            parameter.grad = part.view_as(parameter)
+
+    def _tell(self, loss: float | None, **report: float) -> None:
+        if self.team.rank:
+            return
+        head = {"kind": "step", "phase": self.name, "step": self.step, "steps": self.settings.steps}
+        figures = {"loss": loss, "learning_rate": self._rate(), "seconds": round(self.seconds, 2), **report}
+        append(self.log, {**head, **figures})
+        if self.step % (5 * LOG_EVERY) == 0 or report:
+            more = " ".join(f"{key} {value:.4g}" for key, value in report.items())
+            said = {**head, "name": self.name, "loss": loss or 0.0, "rate": self._rate()}
+            print(LINE.format(**said, seconds=self.seconds), more, flush=True)
+
+    # --- checkpoints
+
+    def _due(self, saved: float) -> bool:
+        due = time.monotonic() - saved > 60 * self.settings.checkpoint_minutes
+        return bool(self.team.gather(due)[0])
+
+    def _save(self) -> None:
+        if self.team.rank:
+            return
+        partial = self.checkpoint.with_suffix(".partial")
+        save_file(self._state(), partial, {"step": str(self.step), "seconds": str(self.seconds)})
+        partial.replace(self.checkpoint)
+
+    def _state(self) -> dict[str, Tensor]:
+        state = {}
+        for number, parameter in enumerate(self.parameters):
+            moments = self.optimizer.state.get(parameter, {})
+            named: Mapping[str, Tensor] = {"weight": parameter, "average": self.average[number], **moments}
+            state.update({f"{number}.{key}": value.detach().cpu().clone() for key, value in named.items()})
+        return state
+
+    def _resume(self) -> None:
+        self.team.wait()
+        if not self.checkpoint.exists():
+            return
+        from safetensors import safe_open
+
+        with safe_open(self.checkpoint, "pt") as file:
+            written = file.metadata()
+        state = load_file(self.checkpoint, device=str(self.team.device))
+        with torch.no_grad():
+            for number, parameter in enumerate(self.parameters):
+                parameter.copy_(state[f"{number}.weight"])
+                self.average[number].copy_(state[f"{number}.average"])
+                moments = {
+                    key: state[f"{number}.{key}"]
+                    for key in ("step", "exp_avg", "exp_avg_sq")
+                    if f"{number}.{key}" in state
+                }
+                if moments:
+                    self.optimizer.state[parameter] = moments
+        self.step, self.before = int(written["step"]), float(written["seconds"])
+        self.started = time.monotonic()
+
+
+@contextmanager
+def learning(module: nn.Module) -> Iterator[None]:
+    """Have a module learn for a while, whatever it was set to before."""
+    module.requires_grad_(True).train()
+    try:
+        yield
+    finally:
+        module.requires_grad_(False).eval()
