@@ -60,7 +60,10 @@ class Engine:
     ) -> None:
         self._names = {id(p): name for name, p in module.named_parameters() if p.requires_grad}
         self._parameters = [p for p in module.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(_groups(self._parameters, settings), lr=settings.learning_rate)
+        # One kernel over the flat weights: PyTorch's default reads and writes them a dozen times.
+        optimizer = torch.optim.AdamW(
+            _groups(self._parameters, settings), lr=settings.learning_rate, fused=device.type == "cuda"
+        )
         self._engine, *_ = _deepspeed(device).initialize(
             model=module, optimizer=optimizer, config=_configuration(settings), dist_init_required=False
         )
@@ -149,7 +152,7 @@ class Engine:
                 continue
             step = shards[0][f"{number}.{STEP}"].reshape(())
             moments = {name: self._part(number, name, shards).to(flat.device) for name in MOMENTS}
-            self._zero.optimizer.state[flat] = {STEP: step.clone(), **moments}
+            self._zero.optimizer.state[flat] = {STEP: step.clone().to(flat.device), **moments}
         self._zero.update_lp_params()
 
     def _part(self, number: int, name: str, shards: Sequence[Mapping[str, Tensor]]) -> Tensor:
