@@ -27,7 +27,7 @@ SETTINGS = {
     "print_on_execution_start": False,
     "enable_auto_log_stats": False,
 }
-ATTEMPTS = 3  # at an input whose worker dies with its machine
+ATTEMPTS = 3  # at inputs whose workers die with their machine
 
 Work = Callable[[Any], Any]
 
@@ -47,19 +47,35 @@ def each(make: Callable[[], Work], inputs: Sequence[Any], pool: Pool = PLAIN) ->
     """Results of `make()(input)` for each input, as they are ready, in any order. JSON in, JSON out.
 
     An exception in the work ends it all: what can go wrong with an input, its result has to say. An
-    InputError comes out as it went in. A worker that dies with its machine is replaced and its input tried
-    again; the third death at one input ends it all, too. Raises InputError if no node has what `pool` asks
-    for: Ray would wait for ever.
+    InputError comes out as it went in. A worker that dies, or its whole node, is replaced and its inputs are
+    tried again: work has to be such that doing it twice is as doing it once. Three failures without a result
+    in between end it all, too. Raises InputError if no node has what `pool` asks for: Ray would wait for
+    ever.
     """
-    if not inputs:
-        return
+    waiting = dict(enumerate(inputs))
+    failures = 0
+    while waiting:
+        left = len(waiting)
+        try:
+            for number, answer in _once(make, waiting, pool):
+                del waiting[number]
+                yield answer
+        except Exception as error:
+            # A node that dies takes the retries of its tasks along faster than Ray learns of its death.
+            failures = failures + 1 if len(waiting) == left else 1
+            if not _of_a_machine(error) or failures == ATTEMPTS:
+                raise
+
+
+def _once(make: Callable[[], Work], waiting: Mapping[int, Any], pool: Pool) -> Iterator[tuple[int, Any]]:
+    """Number and result of inputs as they are ready. Raises what Ray says where a worker's machine dies."""
     import ray
     from ray.util.annotations import RayDeprecationWarning
 
     if not ray.is_initialized():
         ray.init(log_to_driver=False)
     with _settings():
-        texts = [{"text": json.dumps(one)} for one in inputs]
+        texts = [{"number": number, "text": json.dumps(one)} for number, one in waiting.items()]
         found = ray.data.from_items(texts, override_num_blocks=min(len(texts), MAX_BLOCKS))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RayDeprecationWarning)  # of `_bounds`, which says why
@@ -70,14 +86,21 @@ def each(make: Callable[[], Work], inputs: Sequence[Any], pool: Pool = PLAIN) ->
                 batch_format="pyarrow",
                 num_cpus=pool.cpus,
                 num_gpus=pool.gpus or None,
-                compute=_actors(len(inputs), pool),
+                compute=_actors(len(texts), pool),
                 **_bounds(found.map_batches),
             )
         for row in results.iter_rows():
             answer = json.loads(row["text"])
             if "refused" in answer:
                 raise InputError(*answer["refused"])
-            yield answer["done"]
+            yield row["number"], answer["done"]
+
+
+def _of_a_machine(error: BaseException) -> bool:
+    """Whether it is a worker, a node or what they held that was lost, and not the work that raised."""
+    from ray.exceptions import RayError, RayTaskError
+
+    return isinstance(error, RayError) and not isinstance(error, RayTaskError)
 
 
 def _bounds(map_batches: Callable[..., Any]) -> dict[str, int]:
@@ -99,7 +122,7 @@ class _Worker:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         answers = [json.dumps(self._answer(json.loads(text))) for text in batch["text"].to_pylist()]
-        return pa.table({"text": pa.array(answers, pa.string())})
+        return pa.table({"number": batch["number"], "text": pa.array(answers, pa.string())})
 
     def _answer(self, one: Any) -> dict[str, Any]:
         try:

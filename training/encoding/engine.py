@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -36,16 +36,38 @@ def connect() -> None:
 def each(make: Callable[[], Work], pieces: Sequence[str], cluster: ClusterSection) -> Iterator[Answer]:
     """Yield `make()(piece)` for each piece as they are ready, on one worker a GPU, or on CPUs.
 
-    An InputError or TrainingError of the work comes out as it went in and ends it all. Raises InputError if
-    the cluster has no GPU and `cluster` asks for them: Ray would wait for ever.
+    An InputError or TrainingError of the work comes out as it went in and ends it all. What a worker or a
+    node takes along that dies is tried again; three failures without an answer in between end it all, too.
+    Raises InputError if the cluster has no GPU and `cluster` asks for them: Ray would wait for ever.
     """
+    waiting = dict(enumerate(pieces))
+    failures = 0
+    while waiting:
+        left = len(waiting)
+        try:
+            for number, answer in _once(make, waiting, cluster):
+                del waiting[number]
+                yield answer
+        except Exception as error:
+            # A node that dies takes the retries of its tasks along faster than Ray learns of its death.
+            failures = failures + 1 if len(waiting) == left else 1
+            if not _of_a_machine(error) or failures == ATTEMPTS:
+                raise
+
+
+def _once(
+    make: Callable[[], Work], waiting: Mapping[int, str], cluster: ClusterSection
+) -> Iterator[tuple[int, Answer]]:
     import ray
 
-    workers = min(len(pieces), _room(ray.cluster_resources(), cluster))
+    workers = min(len(waiting), _room(ray.cluster_resources(), cluster))
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = 0
-    found = ray.data.from_items([{"text": piece} for piece in pieces], override_num_blocks=len(pieces))
+    found = ray.data.from_items(
+        [{"number": number, "text": piece} for number, piece in waiting.items()],
+        override_num_blocks=len(waiting),
+    )
     results = found.map_batches(
         _Worker,
         fn_constructor_args=[make],
@@ -65,7 +87,14 @@ def each(make: Callable[[], Work], pieces: Sequence[str], cluster: ClusterSectio
             raise InputError(*answer["refused"])
         if "failed" in answer:
             raise TrainingError(answer["failed"])
-        yield answer["done"]
+        yield row["number"], answer["done"]
+
+
+def _of_a_machine(error: BaseException) -> bool:
+    """Tell whether a worker, a node or what they held was lost; else it is the work that raised."""
+    from ray.exceptions import RayError, RayTaskError
+
+    return isinstance(error, RayError) and not isinstance(error, RayTaskError)
 
 
 class _Worker:
@@ -76,7 +105,7 @@ class _Worker:
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         answers = [json.dumps(self._answer(piece)) for piece in batch["text"].to_pylist()]
-        return pa.table({"text": pa.array(answers, pa.string())})
+        return pa.table({"number": batch["number"], "text": pa.array(answers, pa.string())})
 
     def _answer(self, piece: str) -> dict[str, Any]:
         try:
