@@ -62,6 +62,11 @@ class SplitConfig(BaseModel):
         "Clips are cut with it all the same",
     )
 
+    @property
+    def exact(self) -> bool:
+        """Whether cuts are defined on every frame as its codec means it to look."""
+        return self.method in ("content", "adaptive", "transnetv2")
+
     def identity(self) -> dict[str, Any]:
         """All that determines the cuts. Raises InputError if the method's weights are not on this machine."""
         weights = self.revision()
@@ -113,13 +118,9 @@ class Splitter:
         self.times: list[float] = []
         self._period = 1 / fps
         self._detector = _detector(config)
+        self.lag = self._detector.lag if self._detector else 0  # frames by which the detector is behind
         self._open = 0  # first frame of the scene that is not closed yet
         self._open_is_cut = False
-
-    @property
-    def lag(self) -> int:
-        """Frames by which the detector is behind."""
-        return self._detector.lag if self._detector else 0
 
     @property
     def settled(self) -> int:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import deque
 from functools import cached_property
-from typing import Any
 
 import cv2
 import numpy as np

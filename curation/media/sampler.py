@@ -23,6 +23,11 @@ from curation.media.vectors import VectorReader
 
 Bytes = NDArray[np.uint8]
 COUNT_FPS = 2.0  # the grid behind frames asked for by count
+ROUGH = 256  # pixels: who asks for grey pictures no larger than this looks at no detail
+# Options of a decoder. Deblocking takes a fifth of decoding H.264. Left out for frames that nothing is
+# predicted from, it takes a tenth less, and no other frame changes: of the scores of 22 films BRISQUE's by
+# 0.12 in the mean, the others by 0.01 or less.
+SPARED = {"skip_loop_filter": "noref"}
 RECENT = 4  # frames kept beyond those that a cut trims
 
 
@@ -147,9 +152,11 @@ class Sampler:
         """A frame at the size and colour asked for, rotation applied."""
         if needs.color == "bgr_gray":
             picture = planes.bgr_gray(frame)
+        elif needs.color == "gray":
+            rough = needs.long_side is not None and needs.long_side <= ROUGH
+            picture = planes.gray(frame, fit(*self._size, needs.long_side), halves, rough)
         else:
-            make = planes.gray if needs.color == "gray" else planes.rgb
-            picture = make(frame, fit(*self._size, needs.long_side), halves)
+            picture = planes.rgb(frame, fit(*self._size, needs.long_side), halves)
         return np.ascontiguousarray(np.rot90(picture, self._turns)) if self._turns else picture
 
 

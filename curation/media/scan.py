@@ -17,7 +17,7 @@ from curation.filters import VECTORS, Clip, Frames, Kind
 from curation.media import decode, hiding, picture, probe, shape, thumbnail
 from curation.media.delivery import Delivery
 from curation.media.records import ClipRecord, ScanRequest, ScanResult, span_of
-from curation.media.sampler import SampledClip, Sampler
+from curation.media.sampler import SPARED, SampledClip, Sampler
 from curation.media.signals import measure
 from curation.media.vectors import EXPORT
 from curation.split import Closing, Span, Splitter
@@ -89,9 +89,7 @@ class _VideoScan:
         began = perf_counter()
         with probe.open_video(self.path, self.max_pixels) as (container, stream):
             self.info = probe.read_video(stream, container)
-            asked = EXPORT if VECTORS in self.needs else {}
-            asked = asked | ({"skip_loop_filter": "all"} if self.request.split.skip_loop_filter else {})
-            stream.codec_context.options = {**stream.codec_context.options, **asked}
+            stream.codec_context.options = {**stream.codec_context.options, **self._options()}
             passing = decode.frames(container, stream)
             time, frame = next(passing)
             self._prepare(frame, stream.sample_aspect_ratio)
@@ -106,6 +104,14 @@ class _VideoScan:
         rest = perf_counter() - began - sum(spent.values())
         return ScanResult("video", self.delivery.rest, {"decode": rest, **spent})
 
+    def _options(self) -> dict[str, str]:
+        """Of the decoder: what it is to export, and where it may leave out its deblocking."""
+        asked = EXPORT if VECTORS in self.needs else {}
+        if self.request.split.skip_loop_filter:
+            return {**asked, "skip_loop_filter": "all"}
+        exact = self.request.split.exact or any(need.color == "bgr_gray" for need in self.needs)
+        return asked if exact else {**asked, **SPARED}
+
     def _prepare(self, frame: Any, pixel: Fraction | None) -> None:
         self.turns = round(frame.rotation / 90) % 4
         self.shape = frame.width, frame.height
@@ -116,6 +122,7 @@ class _VideoScan:
         needs = self.needs | (set() if self.request.known else {self.small})
         self.sampler = Sampler(needs, fps, *stored, self.turns, self.request.split.trim_frames)
         self.splitter = Splitter(self.request.split, fps)
+        self.lags = self.splitter.lag > 0
         self.held: deque[tuple[float, Any]] = deque()  # frames whose scene is not known yet
         self.closings: deque[Closing] = deque()  # spans of which not all frames have been sampled yet
         self.released = 0  # frames that were
@@ -134,8 +141,9 @@ class _VideoScan:
 
     def _feed(self, time: float, frame: Any) -> None:
         """Show a frame to the detector; it is sampled when its scene is known."""
-        self.closings += self.splitter.push(time, self.splitter.view(frame))
-        self.held.append((time, self._light(frame)))
+        if closings := self.splitter.push(time, self.splitter.view(frame)):
+            self.closings += closings
+        self.held.append((time, self._light(frame) if self.lags else frame))
         while self.released < self.splitter.settled:
             self._release()
 
@@ -162,7 +170,7 @@ class _VideoScan:
 
     def _light(self, frame: Any) -> Any:
         """The frame, or a smaller one where a detector that looks far ahead would fill the memory."""
-        if not self.splitter.lag or frame.width * frame.height * 1.5 * self.splitter.lag <= HELD_BYTES:
+        if frame.width * frame.height * 1.5 * self.splitter.lag <= HELD_BYTES:
             return frame
         return frame.reformat(frame.width // 2, frame.height // 2)
 

@@ -20,7 +20,7 @@ NOTHING: Bytes = np.zeros((1, 1, 3), np.uint8)  # a line of pixels shows no scen
 
 
 class SceneView:
-    """Frames as BGR pictures (BT.601), each `step`-th pixel; without a step, at most `SIDE` on the longer side.
+    """Frames as BGR pictures (BT.601), each `step`-th pixel; by default, at most `SIDE` on the longer side.
 
     The frames of one view have one size; their planes may be padded as they like.
     """
