@@ -55,6 +55,7 @@ class MediaWorker:
         self.limits = limits or Limits()
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
+        self._greeted = False
         self._served = 0
 
     def __enter__(self) -> MediaWorker:
@@ -68,6 +69,11 @@ class MediaWorker:
     def __del__(self) -> None:
         self.close()
 
+    def prepare(self) -> None:
+        """Start the child, which loads its libraries while others do something else."""
+        if self._channel is None:
+            self._channel = self._spawn()
+
     def close(self) -> None:
         """End the child."""
         if self._channel:
@@ -76,6 +82,7 @@ class MediaWorker:
             self._process.kill()
             self._process.wait()
         self._process = self._channel = None
+        self._greeted = False
 
     def scan(
         self, path: str | Path, request: ScanRequest, told: Callable[[ScanResult], None] | None = None
@@ -150,7 +157,7 @@ class MediaWorker:
     def _exchange(
         self, message: dict[str, Any], apart: tuple[Filter, ...], hear: Hear
     ) -> tuple[dict[str, Any], bytes]:
-        channel = self._channel or self._start()
+        channel = self._ready()
         try:
             channel.settimeout(self.limits.timeout_seconds)
             wire.send(channel, message)
@@ -183,7 +190,21 @@ class MediaWorker:
                 return message, blob
         raise TimeoutError(f"no answer within {self.limits.longest_seconds:g} s")
 
-    def _start(self) -> socket.socket:
+    def _ready(self) -> socket.socket:
+        """The channel to a child that listens."""
+        self.prepare()
+        assert self._channel is not None
+        if self._greeted:
+            return self._channel
+        self._channel.settimeout(START_SECONDS)
+        try:
+            wire.receive(self._channel)
+        except (EOFError, OSError) as error:
+            raise RuntimeError(f"the media process did not start: {self._end()}") from error
+        self._greeted = True
+        return self._channel
+
+    def _spawn(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         settings = {
             "channel": theirs.fileno(),
@@ -196,12 +217,7 @@ class MediaWorker:
             self._process = subprocess.Popen(
                 command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env=_environment()
             )
-        self._channel, self._served = ours, 0
-        ours.settimeout(START_SECONDS)
-        try:
-            wire.receive(ours)
-        except (EOFError, OSError) as error:
-            raise RuntimeError(f"the media process did not start: {self._end()}") from error
+        self._served = 0
         return ours
 
     def _end(self) -> str:

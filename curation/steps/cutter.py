@@ -60,6 +60,7 @@ class Cutter:
         self._captioner = caption.load(config)
         self._rules = parse(filters)
         self._worker = MediaWorker()
+        self._worker.prepare()
 
     def __call__(self, take: Take) -> Finished:
         """Finish the clips of a take."""

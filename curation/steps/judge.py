@@ -57,11 +57,12 @@ class Judge:
     def __init__(
         self, staging: Staging, request: str, known: str | None = None, edits: EditsConfig | None = None
     ) -> None:
+        self._worker = MediaWorker()
+        self._worker.prepare()
         self._staging = staging
         self._request = ScanRequest.from_json(request)
         self._published = _hashes(staging, known) if known else frozenset()
         self._beside = {stage: _by_file(staging, stage) for stage in (DECIDED, MEASURED, PART)}
-        self._worker = MediaWorker()
         self._links = Links(staging, known)
         self._annotated = Annotated(staging, self._worker, edits or EditsConfig())
 

@@ -132,6 +132,7 @@ class Sampler:
     def __init__(self, request: str) -> None:
         self._request = ScanRequest.from_json(request)
         self._worker = MediaWorker()
+        self._worker.prepare()
         self._warm = False
 
     def __call__(self, item: Item) -> dict[str, list[float]]:
