@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 
 from curation.media import decode, probe, shots
+from curation.media.sampler import SPARED
 from curation.split import SplitConfig, Splitter
 from tests.curation import footage
 
@@ -107,6 +108,8 @@ def cuts_in(path: Path, method: str) -> tuple[list[int], float]:
     began = time.process_time()
     config = SplitConfig.model_validate({"method": method, "min_seconds": 0, "max_seconds": 120})
     with probe.open_video(path, 10**8) as (container, stream):
+        if not config.exact:  # as in `curation.media.scan`
+            stream.codec_context.options = {**stream.codec_context.options, **SPARED}
         splitter = Splitter(config, probe.read_video(stream, container).fps or 25.0)
         closings = []
         for at, frame in decode.frames(container, stream):
