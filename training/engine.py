@@ -1,15 +1,16 @@
-"""DeepSpeed, here alone: ZeRO-1 with float32 master weights and bf16 autocast, over NCCL or gloo.
+"""DeepSpeed, here (and in zero.py) alone: ZeRO with float32 masters and bf16 autocast, over NCCL or gloo.
 
 Autocast rather than DeepSpeed's bf16 mode: that one casts every registered parameter, Wan's float32 modules
 too, and what is exported would be the rounded copy. Here the parameters are the masters; only products run in
-bf16, and gradients are summed in float32. There are no gradient hooks: backward passes accumulate in `.grad`
-and `step` reduces them once, so the order in which modules run, and how often, cannot change the result.
+bf16, and gradients are summed in float32. In stage 1 there are no gradient hooks: backward passes accumulate
+in `.grad` and `step` reduces them once, so the order in which modules run, and how often, cannot change the
+result. In stages 2 and 3 each backward pass reduces; all workers must make equally many.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -18,6 +19,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from training.config import StageSection
+from training.partition import Division, Shard, part, pieces
+from training.zero import Each, Flat
+from training.zero import settings as zero_settings
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 STEP = "step"
@@ -25,10 +29,13 @@ AVERAGE = "average"
 
 
 class Stepped(NamedTuple):
-    """`grad_norm` before clipping; `applied` is false if gradients were not finite and nothing changed."""
+    """`grad_norm` before clipping, of all and by part of the module; `applied` is false if gradients were not
+    finite and nothing changed.
+    """
 
     grad_norm: float
     applied: bool
+    parts: dict[str, float]
 
 
 def join(device: torch.device) -> None:
@@ -49,7 +56,10 @@ def _deepspeed(device: torch.device) -> Any:
 
 
 class Engine:
-    """Trains the parameters of `module` that require gradients; `module(…)` must return one loss a sample."""
+    """Trains the parameters of `module` that require gradients; `module(…)` must return one loss a sample.
+
+    Stage `zero` 3 divides the parameters of the module `divided` too, which all workers must run alike.
+    """
 
     def __init__(
         self,
@@ -57,7 +67,10 @@ class Engine:
         settings: StageSection,
         device: torch.device,
         ema_decay: float | None = None,
+        zero: int = 1,
+        divided: nn.Module | None = None,
     ) -> None:
+        self._module, self._stage = module, zero
         self._names = {id(p): name for name, p in module.named_parameters() if p.requires_grad}
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         # One kernel over the flat weights: PyTorch's default reads and writes them a dozen times.
@@ -65,8 +78,17 @@ class Engine:
             _groups(self._parameters, settings), lr=settings.learning_rate, fused=device.type == "cuda"
         )
         self._engine, *_ = _deepspeed(device).initialize(
-            model=module, optimizer=optimizer, config=_configuration(settings), dist_init_required=False
+            model=module, optimizer=optimizer, config=_configuration(settings, zero), dist_init_required=False
         )
+        self._zero: Flat | Each = (
+            Each(self._engine, self._parameters, divided or module)
+            if zero == 3
+            else Flat(self._engine, self._parameters, reducing=zero == 2)
+        )
+        lengths = {id(p): getattr(p, "ds_numel", p.numel()) for p in self._parameters}
+        self._layout = [[(self._names[id(p)], lengths[id(p)]) for p in g] for g in self._zero.groups()]
+        self._by_part: dict[str, float] = {}
+        self._measure()
         self._decay = ema_decay
         self._averages = [flat.detach().clone() for flat in self._masters] if ema_decay else []
 
@@ -81,7 +103,7 @@ class Engine:
 
     def step(self, learning_rate: float) -> Stepped:
         """Average the gradients over workers, clip, update. Parameters without a gradient count as zeros."""
-        for parameter in self._parameters:
+        for parameter in self._parameters if self._stage == 1 else ():
             if parameter.grad is None:  # a part that this worker's samples did not touch; others' may have
                 parameter.grad = torch.zeros_like(parameter)
         for group in self._engine.optimizer.param_groups:
@@ -90,12 +112,38 @@ class Engine:
         applied = bool(self._engine.was_step_applied())
         if applied:
             self._average()
-        return Stepped(float(self._engine.get_global_grad_norm()), applied)
+        return Stepped(float(self._engine.get_global_grad_norm()), applied, self._by_part)
+
+    def _measure(self) -> None:
+        """Have each step take the norms of reduced gradients by part, before they are clipped and gone."""
+        step = self._zero.optimizer.step
+        labels = sorted({_label(name) for name in self._names.values()})
+        owners = [dict(self._owners(number)) for number in range(len(self._masters))]
+
+        def measured(*inputs: Any, **named: Any) -> Any:
+            found: dict[str, list[Tensor]] = {label: [] for label in labels}
+            for owner, tensors in zip(owners, self._zero.gradients(), strict=True):
+                offset = 0
+                for tensor in tensors:
+                    if offset in owner:  # else it pads
+                        found[owner[offset]].append(tensor)
+                    offset += tensor.numel()
+            squares = torch.stack([nn.utils.get_total_norm(found[label]).double() ** 2 for label in labels])
+            if dist.is_initialized():
+                dist.all_reduce(squares)
+            self._by_part = dict(zip(labels, squares.sqrt().tolist(), strict=True))
+            return step(*inputs, **named)
+
+        self._zero.optimizer.step = measured
+
+    def _owners(self, number: int) -> Iterator[tuple[int, str]]:
+        for piece in pieces(*self._mine(number)):
+            yield piece.offset, _label(piece.name)
 
     def _average(self) -> None:
         """Move this worker's part of the average on, faster at first: it began as untrained weights."""
         for flat, average in zip(self._masters, self._averages, strict=False):
-            taken = float(self._zero.optimizer.state[flat][STEP])
+            taken = float(self._state(flat)[STEP])
             decay = min(self._decay or 0.0, (1 + taken) / (10 + taken))
             average.lerp_(flat.detach(), 1 - decay)
 
@@ -119,19 +167,24 @@ class Engine:
             flat.data.copy_(average)
             average.copy_(weights)
         if self._averages:
-            self._zero.update_lp_params()
+            self._zero.push()
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Let each worker run the module by itself for a while, without gradients."""
+        with self._zero.whole():
+            yield
 
     def drop(self) -> None:
         """Forget the gradients of this step."""
-        for parameter in self._parameters:
-            parameter.grad = None
+        self._zero.drop()
 
     def shard(self) -> dict[str, Tensor]:
         """Return this worker's part of the flat master weights, moments and average, by group, on the CPU."""
         tensors: dict[str, Tensor] = {}
         for number, flat in enumerate(self._masters):
             tensors[f"{number}.weight"] = flat
-            state = self._zero.optimizer.state[flat]
+            state = self._state(flat)
             tensors.update({f"{number}.{name}": state[name] for name in MOMENTS if name in state})
             if self._averages:
                 tensors[f"{number}.{AVERAGE}"] = self._averages[number]
@@ -140,45 +193,47 @@ class Engine:
 
     def layout(self) -> list[list[tuple[str, int]]]:
         """Return each group's parameters in flat order, with their lengths: what shards of any count mean."""
-        return [[(self._names[id(p)], p.numel()) for p in group] for group in self._zero.bit16_groups]
+        return self._layout
 
-    def load(self, shards: Sequence[Mapping[str, Tensor]]) -> None:
-        """Take the state of all workers' shards in order of rank, from any number of workers."""
+    @property
+    def division(self) -> Division:
+        """How shards divide the layout among workers."""
+        return self._zero.division
+
+    def load(self, shards: Sequence[Shard], division: Division = "flat") -> None:
+        """Take the state of all workers' shards in order of rank, from any number of workers and stage."""
         for number, flat in enumerate(self._masters):
-            flat.data.copy_(self._part(number, "weight", shards))
+            flat.data.copy_(self._part(number, "weight", shards, division))
             if self._averages:
-                self._averages[number].copy_(self._part(number, AVERAGE, shards))
+                self._averages[number].copy_(self._part(number, AVERAGE, shards, division))
             if f"{number}.{MOMENTS[0]}" not in shards[0]:
                 continue
-            step = shards[0][f"{number}.{STEP}"].reshape(())
-            moments = {name: self._part(number, name, shards).to(flat.device) for name in MOMENTS}
-            self._zero.optimizer.state[flat] = {STEP: step.clone().to(flat.device), **moments}
-        self._zero.update_lp_params()
+            step = shards[0][f"{number}.{STEP}"][:].reshape(())
+            moments = {name: self._part(number, name, shards, division).to(flat.device) for name in MOMENTS}
+            self._zero.optimizer.optimizer.state[flat] = {STEP: step.clone().to(flat.device), **moments}
+        self._zero.push()
 
-    def _part(self, number: int, name: str, shards: Sequence[Mapping[str, Tensor]]) -> Tensor:
-        """Join one flat tensor's shards without their padding; return this worker's part with its own."""
-        length = sum(p.numel() for p in self._zero.bit16_groups[number])
-        whole = torch.cat([shard[f"{number}.{name}"] for shard in shards])[:length]
-        size = self._masters[number].numel()
-        padded = torch.nn.functional.pad(whole, (0, size * dist.get_world_size() - length))
-        return padded[size * dist.get_rank() :][:size]
+    def _part(self, number: int, name: str, shards: Sequence[Shard], division: Division) -> Tensor:
+        my_division, group, size, rank, world = self._mine(number)
+        return part(shards, f"{number}.{name}", group, division, (my_division, size, rank, world))
+
+    def _mine(self, number: int) -> tuple[Division, list[tuple[str, int]], int, int, int]:
+        """Return what `pieces` is asked for this worker's part of group `number`."""
+        size, group = self._masters[number].numel(), self._layout[number]
+        return self._zero.division, group, size, dist.get_rank(), dist.get_world_size()
 
     def close(self) -> None:
-        """Let go of DeepSpeed's buffers; the parameters stay where they are, with storage of their own."""
-        for parameter in self._parameters:
-            parameter.data = parameter.data.clone()
-            parameter.grad = None
-        self._engine.destroy()
+        """Let go of DeepSpeed's buffers; the module has its parameters whole, with storage of their own."""
+        self._zero.close(self._module)
+
+    def _state(self, flat: Tensor) -> dict[str, Tensor]:
+        state: dict[str, Tensor] = self._zero.optimizer.optimizer.state[flat]
+        return state
 
     @property
     def _masters(self) -> list[Tensor]:
         """This worker's parts of the flat float32 weights, one of each group."""
-        parts: list[Tensor] = self._zero.single_partition_of_fp32_groups
-        return parts
-
-    @property
-    def _zero(self) -> Any:
-        return self._engine.optimizer
+        return self._zero.masters
 
 
 def _groups(parameters: Sequence[nn.Parameter], settings: StageSection) -> list[dict[str, Any]]:
@@ -189,14 +244,19 @@ def _groups(parameters: Sequence[nn.Parameter], settings: StageSection) -> list[
     return [{"params": members, "weight_decay": decay} for members, decay in groups if members]
 
 
-def _configuration(settings: StageSection) -> dict[str, Any]:
+def _label(name: str) -> str:
+    """Return the part of the module that a parameter belongs to."""
+    return name.removeprefix("parts.").partition(".")[0]
+
+
+def _configuration(settings: StageSection, zero: int) -> dict[str, Any]:
     return {
         "train_micro_batch_size_per_gpu": 1,  # read by nothing here: losses arrive already weighted
         "gradient_accumulation_steps": 1,
         "managed_gradient_accumulation": False,
         "gradient_clipping": settings.max_grad_norm,
         "zero_allow_untested_optimizer": True,
-        "zero_optimization": {"stage": 1, "contiguous_gradients": False, "overlap_comm": False},
+        "zero_optimization": zero_settings(zero),
         "torch_autocast": {"enabled": True, "dtype": "bfloat16", "lower_precision_safe_modules": []},
         "steps_per_print": None,
     }
