@@ -44,13 +44,16 @@ def examine(ray: str | None = None, stores: Sequence[str] = ()) -> Iterator[Find
 
 
 def check_gradients() -> Iterator[Finding]:
-    """Yield whether two processes of this machine train the same by DeepSpeed as by plain PyTorch."""
+    """Yield whether two processes of this machine train the same by DeepSpeed as by plain PyTorch: a finding
+    for each stage of ZeRO, with whole and with shared sequences.
+    """
     from training.gradients import TOLERANCE, compare
 
-    found = compare()
-    meaning = "" if found.passed else f"above {TOLERANCE:g}: do not train with this DeepSpeed; `make setup`"
-    said = f"norms differ by {found.gradient_norm:.1e}, weights by {found.weights:.1e}"
-    yield Finding("gradients, two ranks", "ok" if found.passed else "failed", said, meaning)
+    for case, found in compare().items():
+        meaning = "" if found.passed else f"above {TOLERANCE:g}: do not train so; `make setup`"
+        norms, gradients, weights = (f"{value:.1e}" for value in found)
+        said = f"differ at most by: norms {norms}, gradients {gradients}, weights {weights}"
+        yield Finding(f"gradients, {case}", "ok" if found.passed else "failed", said, meaning)
 
 
 def count_parameters(preset: str) -> Iterator[Finding]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from training.atomic import sync, write_json
+from training.partition import Division, Shard
 from training.team import Team
 
 MANIFEST = "manifest.json"
@@ -31,6 +34,7 @@ class Manifest:
     step: int
     layout: Layout
     files: dict[str, str]
+    division: Division = "flat"
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,25 @@ class Checkpoint:
     folder: Path
     manifest: Manifest
 
-    def shards(self) -> list[dict[str, Tensor]]:
-        """Read the shards of all workers, in order of rank."""
-        return [load_file(self.folder / name) for name in sorted(self.manifest.files)]
+    def shards(self) -> list[Shard]:
+        """Open the shards of all workers, in order of rank; a tensor is read by the slices taken of it."""
+        return [_Opened(self.folder / name) for name in sorted(self.manifest.files)]
+
+
+class _Opened(Mapping[str, Any]):
+    """A safetensors file, of which only what is asked for is read."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: Any = safe_open(path, "pt")
+
+    def __getitem__(self, key: str) -> Any:
+        return self._file.get_slice(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._file.keys())
+
+    def __len__(self) -> int:
+        return len(self._file.keys())
 
 
 def save(
@@ -51,6 +71,7 @@ def save(
     shard: Mapping[str, Tensor],
     layout: Layout,
     team: Team,
+    division: Division = "flat",
 ) -> Path:
     """Write this worker's shard and, once all are there, the manifest. Every worker calls this."""
     phase, step = position
@@ -64,7 +85,7 @@ def save(
     sync(folder / name)
     files = dict(team.gather((name, checksum(folder / name))))
     if team.rank == 0:
-        write_json(folder / MANIFEST, asdict(Manifest(phase, step, layout, files)))
+        write_json(folder / MANIFEST, asdict(Manifest(phase, step, layout, files, division)))
     team.wait()
     return folder
 

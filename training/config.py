@@ -264,6 +264,11 @@ class ClusterSection(Section):
         description="workers that share each sample's tokens in the DiT (Ulysses); divides num_workers and "
         "the DiT's heads. Batches do not depend on it",
     )
+    zero: Literal[1, 2, 3] = Field(
+        default=1,
+        description="what DeepSpeed divides among workers: 1, optimizer states; 2, gradients too; 3, the "
+        "DiT's weights too, where it trains, at the price of fetching them for every layer",
+    )
     max_failures: int = Field(default=2, ge=0, description="restarts of the workers from the last checkpoint")
 
 

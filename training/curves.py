@@ -74,6 +74,8 @@ def points(entry: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     if kind == "step":
         yield from _present(_losses(entry, "train"))
         yield from _present((title, entry.get(name)) for name, title in _SCALARS.items())
+        norms = entry.get("grad_norms", {}).items()
+        yield from _present((f"gradient_norm_by_part/{part}", norm) for part, norm in norms)
         yield "seconds_per_step", entry["seconds"]
         yield "data_wait_share", entry["data_wait"]
 

@@ -40,10 +40,14 @@ Tensors = dict[str, Tensor]
 
 
 class Case(NamedTuple):
-    """A way to train: the stage of ZeRO, and how many processes share each sequence."""
+    """A way to train: the stage of ZeRO, and how many processes share each sequence.
+
+    `scale` is a fault to plant: it multiplies the losses.
+    """
 
     zero: int
     sequence_parallel: int
+    scale: float = 1.0
 
     def __str__(self) -> str:
         return f"ZeRO-{self.zero}, {'sequences shared' if self.sequence_parallel > 1 else 'data parallel'}"
@@ -68,16 +72,13 @@ class Difference(NamedTuple):
         return all(value <= TOLERANCE for value in (*self[:2], self.weights / 10))
 
 
-def compare(cases: Sequence[Case] = CASES, scale: float = 1.0) -> dict[Case, Difference]:
-    """Train each way on RANKS processes of this machine's CPUs and return how far from PyTorch's it ends.
-
-    `scale` is a fault to plant: it multiplies the losses that DeepSpeed is given.
-    """
+def compare(cases: Sequence[Case] = CASES) -> dict[Case, Difference]:
+    """Train each way on RANKS processes of this machine's CPUs and return how far from PyTorch's it ends."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        spawn(_rank, args=(port, folder, list(cases), scale), nprocs=RANKS)  # type: ignore[no-untyped-call]
+        spawn(_rank, args=(port, folder, list(cases)), nprocs=RANKS)  # type: ignore[no-untyped-call]
         plain = load_file(Path(folder) / "plain.safetensors")
         return {case: _difference(load_file(_file(folder, case)), plain) for case in cases}
 
@@ -113,7 +114,7 @@ class _Net(nn.Module):
         return losses
 
 
-def _rank(rank: int, port: int, folder: str, cases: Sequence[Case], scale: float) -> None:
+def _rank(rank: int, port: int, folder: str, cases: Sequence[Case]) -> None:
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), WORLD_SIZE=str(RANKS))
     os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), DS_ACCELERATOR="cpu")
     os.dup2(2, 1)  # DeepSpeed logs to standard output, which is the command's own
@@ -124,14 +125,14 @@ def _rank(rank: int, port: int, folder: str, cases: Sequence[Case], scale: float
     if rank == 0:
         save_file(plain, Path(folder) / "plain.safetensors")
     for case in cases:
-        found = _by_engine(case, scale)
+        found = _by_engine(case)
         if rank == 0:
             save_file(found, _file(folder, case))
     dist.destroy_process_group()
 
 
 def _file(folder: str, case: Case) -> Path:
-    return Path(folder) / f"zero-{case.zero}-by-{case.sequence_parallel}.safetensors"
+    return Path(folder) / f"{'-'.join(map(str, case[:]))}.safetensors"
 
 
 def _plainly() -> Tensors:
@@ -157,7 +158,7 @@ def _plainly() -> Tensors:
     }
 
 
-def _by_engine(case: Case, scale: float) -> Tensors:
+def _by_engine(case: Case) -> Tensors:
     net = _Net()
     engine, norms = Engine(net, _SETTINGS, torch.device("cpu"), zero=case.zero, divided=net.dit), []
     group = dist.new_group(list(range(case.sequence_parallel)))
@@ -166,7 +167,7 @@ def _by_engine(case: Case, scale: float) -> Tensors:
     share = RANKS * MICRO_BATCHES * SAMPLES / RANKS
     for step in range(STEPS):
         for batch in _batches(step, dist.get_rank() // case.sequence_parallel, replicas):
-            engine.backward(engine.losses(*batch).sum() / share * scale)
+            engine.backward(engine.losses(*batch).sum() / share * case.scale)
         norms.append(engine.step(_SETTINGS.learning_rate).grad_norm)
     found = {"norm:all": torch.tensor(norms), **_joined(engine)}
     if sequence:
@@ -183,9 +184,8 @@ def _joined(engine: Engine) -> Tensors:
     for number, group in enumerate(engine.layout()):
         lengths = [length for _, length in group]
         for kind, key in (("gradient", "exp_avg"), ("weight", "weight")):
-            whole = ("flat", sum(lengths), 0, 1)
-            flat = part(shards, f"{number}.{key}", group, engine.division, whole)
-            pieces = zip(group, flat.split(lengths), strict=True)
+            flat = part(shards, f"{number}.{key}", group, engine.division, ("flat", sum(lengths), 0, 1))
+            pieces = zip(group, torch.split(flat, lengths), strict=True)
             found.update({f"{kind}:{name}": piece.clone() for (name, _), piece in pieces})
     return found
 

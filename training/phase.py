@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from omnivideo.sequence import SequenceParallel
@@ -17,7 +18,7 @@ from training import checkpoint as checkpoints
 from training import clips, meter
 from training.cells import CellMaker, Encodings
 from training.checkpoint import Checkpoint
-from training.config import StageSection, TrainRequest
+from training.config import ClusterSection, StageSection, TrainRequest
 from training.curves import Curves
 from training.encoding.encoders import Encoders
 from training.encoding.from_shards import Encoded
@@ -74,7 +75,11 @@ class PhaseLoop:
         self.stages = work.request.stages
         self.settings: StageSection = phase.settings(self.stages)
         self.trainee = Trainee(model, phase.trainable, self.settings.recompute in {"selective", "full"})
-        self.engine = Engine(self.trainee, self.settings, work.team.device, self.stages.ema_decay)
+        self.zero = zero_of(phase, work.request.cluster)
+        self.engine = Engine(
+            *(self.trainee, self.settings, work.team.device, self.stages.ema_decay),
+            *(self.zero, model.dit),
+        )
         stored = self.settings.visual_tokens == "stored"
         head = copy.deepcopy(model.vision_head).requires_grad_(False).eval() if stored else None
         encoders = Encoders(model, work.team.device, head)
@@ -105,7 +110,9 @@ class PhaseLoop:
 
     def _set_up(self, model: OmniVideoModel) -> Speed:
         buckets, each = [bucket for bucket, _ in self.plan.streams], self.replicas.each
-        return set_up(model, self.stages, self.settings, buckets, self.work.team, each)
+        plain = self.stages.speed.model_copy(update={"compile": False})  # weights come and go by layer
+        stages = self.stages.model_copy(update={"speed": plain}) if self.zero == 3 else self.stages
+        return set_up(model, stages, self.settings, buckets, self.work.team, each)
 
     def run(self, found: Checkpoint | None) -> None:
         """Take the remaining steps."""
@@ -153,13 +160,13 @@ class PhaseLoop:
     def _restore(self, found: Checkpoint) -> int:
         if found.manifest.layout != self.engine.layout():
             raise TrainingError(f"checkpoint {found.folder} is of a model with other parameters")
-        self.engine.load(found.shards())
+        self.engine.load(found.shards(), found.manifest.division)
         return found.manifest.step
 
     def _save(self, step: int) -> None:
         root, keep = self.work.run.checkpoints, self.stages.keep_checkpoints
-        position = (self.phase.name, step)
-        checkpoints.save(root, position, self.engine.shard(), self.engine.layout(), self.work.team)
+        position, layout = (self.phase.name, step), self.engine.layout()
+        checkpoints.save(root, position, self.engine.shard(), layout, self.work.team, self.engine.division)
         if self.work.team.rank == 0:
             checkpoints.keep_last(root, keep)
 
@@ -199,7 +206,8 @@ class PhaseLoop:
             named = self._name(batch, tally.above(limit), f"a loss above {limit:.4g}")
             return {"grad_norm": None, "reason": "spike", "limit": limit, **named, **self._roll_back()}
         stepped = self.engine.step(rate)
-        outcome = {"grad_norm": finite(stepped.grad_norm)}
+        by_part = {part: finite(norm) for part, norm in stepped.parts.items()}
+        outcome = {"grad_norm": finite(stepped.grad_norm), "grad_norms": by_part}
         if not stepped.applied:
             named = self._name(batch, tally.above(math.inf), "no finite gradients")
             return {**outcome, "reason": "not_finite", **named}
@@ -222,10 +230,16 @@ class PhaseLoop:
     def _losses(self, batch: Batch, key: tuple[object, ...], tally: Tally) -> Iterator[Tensor]:
         """Yield the losses of each cell of this worker's share; backward must follow before the next."""
         for draws in self._micro_batches(batch):
+            together = []
             for cell in self.cells.cells(draws, batch.bucket, key):
                 losses = self.engine.losses(cell)
                 tally.add(cell, draws, losses, self.flops.of(cell))
-                yield losses
+                if self.zero == 1:
+                    yield losses
+                else:
+                    together.append(losses)
+            if together:  # all workers must go backward equally often, whatever their samples
+                yield torch.cat(together)
 
     def _micro_batches(self, batch: Batch) -> Iterator[Sequence[Draw]]:
         mine, size = (
@@ -256,7 +270,8 @@ class PhaseLoop:
 
     def _probe(self, step: int) -> None:
         """Log the loss on a fixed batch of each kind, before the phase and after it."""
-        means = _losses_alone(self.evaluation.probe(self.plan))
+        with self.engine.whole():
+            means = _losses_alone(self.evaluation.probe(self.plan))
         first = {
             **{"parameters": self.counts, "samples": self.plan.tasks, "too_short": self.plan.left_out},
             "device": meter.device(self.work.team) | (self.speed.choices if self.speed else {}),
@@ -266,7 +281,7 @@ class PhaseLoop:
     def _hold_out(self, step: int) -> None:
         """Log the loss on samples that are never trained on, if any; of the model that would be exported."""
         if self.plan.held_out:
-            with self.engine.averaged():
+            with self.engine.averaged(), self.engine.whole():
                 means = self.evaluation.held_out(self.plan)
             self.work.log({**self._head("held_out", step), **means})
 
@@ -274,7 +289,7 @@ class PhaseLoop:
         """Have the model that would be exported show the recipe's prompts, if it is time to."""
         if clips.wanted(self.stages, self.phase, step, self.plan.steps):
             folder = self.work.run.clips / f"{self.phase.name}-{step:08d}"
-            with self.engine.averaged(), self._each_alone():
+            with self.engine.averaged(), self.engine.whole(), self._each_alone():
                 made = clips.make(self.trainee.model, self.stages, self.phase, folder, self.work.team)
             self.work.log({**self._head("clips", step), "clips": made})
 
@@ -283,6 +298,11 @@ class PhaseLoop:
 
     def _head(self, kind: str, step: int) -> dict[str, Any]:
         return {"kind": kind, "phase": self.phase.name, "step": step, "steps": self.plan.steps}
+
+
+def zero_of(phase: Phase, cluster: ClusterSection) -> int:
+    """Return the stage of ZeRO for a phase: 3 divides the transformer's weights, if it trains."""
+    return min(cluster.zero, 3 if "dit" in phase.trainable else 2)
 
 
 def _losses_alone(means: dict[str, Any]) -> dict[str, Any]:

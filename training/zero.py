@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -173,7 +173,7 @@ class Each:
         self._engine.destroy()
         for child in module.modules():
             if hasattr(child, "_original_parameters"):
-                child._parameters = child._original_parameters
+                child._parameters = cast("dict[str, nn.Parameter | None]", child._original_parameters)
                 del child._original_parameters
             for name, parameter in child._parameters.items():
                 if parameter is not None and id(parameter) in values:
