@@ -82,9 +82,10 @@ def _moved(rows: Rows, where: str) -> Any:
 
 
 def _drift(rows: Rows, name: str) -> dict[str, Any] | None:
-    """Population stability index of a score: the new clips against those before, over deciles of before.
+    """Population stability index of a score, the new clips against those before over deciles of before; and
+    the Kolmogorov-Smirnov distance, the largest difference of the two distribution functions.
 
-    Under 0.1 is usually called stable, over 0.25 a shift (Siddiqi, Credit Risk Scorecards, 2006).
+    An index under 0.1 is usually called stable, over 0.25 a shift (Siddiqi, Credit Risk Scorecards, 2006).
     """
     value = score(name)
     figure = rows.ask(f"""
@@ -98,8 +99,20 @@ def _drift(rows: Rows, name: str) -> dict[str, Any] | None:
         median(value) AS middle FROM both_sides, cuts GROUP BY ALL ORDER BY ALL
     """)
     sides = {side: _side(figure["rows"], side) for side in ("before", "new")}
-    if any(sum(bins.values()) < _FEW for bins in sides.values()):
+    clips_before, clips_new = (sum(sides[side].values()) for side in ("before", "new"))
+    if min(clips_before, clips_new) < _FEW:
         return None
+    distance = rows.ask(f"""
+        WITH both_sides AS (
+        SELECT {value} AS value, 1 AS old, 0 AS new FROM before WHERE isfinite({value})
+        UNION ALL
+        SELECT {value}, 0, 1 FROM rows ANTI JOIN before USING (sample_id) WHERE isfinite({value})
+        ), steps AS (SELECT value, sum(old) AS old, sum(new) AS new FROM both_sides GROUP BY value)
+        SELECT max(abs(old_share - new_share)) AS ks FROM (
+        SELECT sum(old) OVER up_to / sum(old) OVER () AS old_share,
+        sum(new) OVER up_to / sum(new) OVER () AS new_share
+        FROM steps WINDOW up_to AS (ORDER BY value ROWS UNBOUNDED PRECEDING))
+    """)
     medians = rows.ask(f"""
         SELECT (SELECT median({value}) FROM before WHERE isfinite({value})) AS before,
         (SELECT median({value}) FROM rows ANTI JOIN before USING (sample_id) WHERE isfinite({value})) AS new
@@ -107,13 +120,22 @@ def _drift(rows: Rows, name: str) -> dict[str, Any] | None:
     return {
         "score": name,
         "psi": rounded(_psi(sides["before"], sides["new"])),
+        **distance["rows"][0],
+        "ks_noise": rounded(_ks_noise(clips_before, clips_new)),
+        "clips_before": clips_before,
+        "clips_new": clips_new,
         **medians["rows"][0],
-        "figures": {"bins": figure, "medians": medians},
+        "figures": {"bins": figure, "distance": distance, "medians": medians},
     }
 
 
 def _side(found: list[dict[str, Any]], side: str) -> dict[int, int]:
     return {row["bin"]: row["clips"] for row in found if row["clips_of"] == side}
+
+
+def _ks_noise(before: int, new: int) -> float:
+    """The distance that two samples of one distribution exceed once in twenty times (Smirnov, 1948)."""
+    return 1.358 * math.sqrt((before + new) / (before * new))
 
 
 def _psi(before: dict[int, int], new: dict[int, int]) -> float:

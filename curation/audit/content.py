@@ -7,6 +7,7 @@ from typing import Any
 from curation.audit.funnel import share
 from curation.audit.histogram import histogram
 from curation.audit.rows import Rows
+from curation.audit.texts import texts
 from curation.audit.thresholds import IS_IMAGE
 
 TABLE_1 = {
@@ -100,6 +101,7 @@ def captions(rows: Rows) -> dict[str, Any]:
         "captioners": authors["rows"],
         "repeated": repeated["rows"],
         "openings": openings["rows"],
+        "texts": texts(rows),
         "figures": {"totals": totals, "captioners": authors, "repeated": repeated, "openings": openings},
     }
 

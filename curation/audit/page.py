@@ -19,6 +19,7 @@ from typing import Any
 
 from curation.audit.charts import bars, river
 from curation.audit.samples import CAPTIONS, original
+from curation.audit.scatter import drawn
 
 _FOLDER = Path(__file__).parent
 _LONGEST = 600  # characters of one value; longer ones are cut in the page, not in the figures
@@ -40,7 +41,7 @@ def render(report: Mapping[str, Any], images: Mapping[str, str]) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(FORMATS)
-    environment.globals.update(bars=bars, river=river, captions_shown=CAPTIONS)
+    environment.globals.update(bars=bars, river=river, drawn=drawn, captions_shown=CAPTIONS)
     style, script = _asset("audit.css"), _asset("audit.js")
     from markupsafe import Markup
 

@@ -18,6 +18,7 @@ from curation.audit.lineage import lineage, runs
 from curation.audit.rows import Rows, open_rows
 from curation.audit.rules import overlap, rules
 from curation.audit.samples import pictures, samples, sheets
+from curation.audit.scatter import scatter
 from curation.audit.snapshot import Snapshot, open_snapshot
 from curation.gates import GatesConfig, judge
 from curation.questions.thresholds import dedup_bound, rules_of
@@ -90,6 +91,7 @@ def _report(rows: Rows, snapshot: Snapshot, before: Snapshot | None) -> dict[str
         "overlap": both,
         "sources": sources(rows),
         "shapes": shapes(rows),
+        "scatter": scatter(rows, recipe),
         "captions": captions(rows),
         "mix": mix(rows),
         "samples": samples(rows, recipe),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
+
+from curation.dataset import open_dataset
 
 from .conftest import Audited, audit
 from .synthetic_dataset import FILTERS, SCORES, Spec, build, sample_id, table
@@ -262,3 +266,29 @@ def test_thumbnails_stay_within_their_budget(
     pictures = [part.partition('"')[0] for part in small.split('src="data:')[1:]]
     assert sum(map(len, pictures)) <= 100_000
     assert len(small) < len(audited.page)
+
+
+def test_words_and_phrases_are_counted(audited: Audited) -> None:
+    """The vocabulary and the repeated phrases are those that Python counts in the captions."""
+    texts = audited.figures["captions"]["texts"]
+    rows = open_dataset(audited.dataset).table(["caption"], "verdict = 'kept'")["caption"].to_pylist()
+    captions = [re.findall(r"[^\W_]+", (caption or "").lower()) for caption in rows]
+    words = [word for caption in captions for word in caption]
+    assert (texts["words"], texts["vocabulary"]) == (len(words), len(set(words)))
+    found = ({" ".join(one[i : i + 4]) for i in range(len(one) - 3)} for one in captions)
+    phrases = Counter(phrase for caption in found for phrase in caption)
+    assert texts["phrases"][0]["captions"] == phrases.most_common(1)[0][1]
+    assert all(phrases[row["phrase"]] == row["captions"] for row in texts["phrases"])
+
+
+def test_scores_are_drawn_against_each_other(audited: Audited) -> None:
+    """One dot a clip with both scores, kept ones told apart, and their rank correlation."""
+    pair = audited.figures["scatter"]
+    assert (pair["across"], pair["up"]) == ("motion_mean_flow", "focus_sharpness")
+    rows = open_dataset(audited.dataset).table(["scores", "verdict"]).to_pylist()
+    names = (pair["across"], pair["up"])
+    scored = [row for row in rows if row["scores"] and None not in (row["scores"][name] for name in names)]
+    assert len(pair["points"]) == pair["clips"] == len(scored)
+    assert sum(point["kept"] for point in pair["points"]) == sum(row["verdict"] == "kept" for row in scored)
+    assert -1 <= pair["spearman"] <= 1
+    assert audited.page.count("<circle") == pair["clips"]

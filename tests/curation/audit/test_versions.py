@@ -31,6 +31,9 @@ def test_changes_since_an_earlier_version(tmp_path: Path, images: Path) -> None:
     build(tmp_path / "d", images, replace(spec, seed=8, tasks=("text_to_image",), run_id="run-3"))
     drifted = audit(dataset, tmp_path / "out", against=0).figures["changes"]
     psi = {drift["score"]: drift["psi"] for drift in drifted["drift"]}
+    apart = {one["score"]: one["ks"] > one["ks_noise"] for one in drifted["drift"]}
+    assert (apart["aspect_ratio_ratio"], apart["watermark_area"]) == (True, False)
+    assert all(min(one["clips_before"], one["clips_new"]) >= 30 for one in drifted["drift"])
     assert psi["aspect_ratio_ratio"] > 0.25 > psi["watermark_area"]
 
 
