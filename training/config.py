@@ -209,7 +209,10 @@ class StagesSection(Section):
     )
     seed: int = Field(default=0, ge=0, description="of batches, noise, times and dropped captions")
     checkpoint_every: int = Field(default=500, ge=1, description="steps between checkpoints")
-    keep_checkpoints: int = Field(default=2, ge=1)
+    keep_checkpoints: int = Field(default=2, ge=1, description="the last ones, of all phases")
+    keep_best: int = Field(
+        default=1, ge=0, description="also kept: those of the phase with the least held-out loss, where known"
+    )
     max_skipped_steps: int = Field(
         default=10, ge=1, description="in a row, for spikes or gradients not finite, before giving up"
     )

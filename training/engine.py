@@ -206,7 +206,8 @@ class Engine:
             flat.data.copy_(self._part(number, "weight", shards, division))
             if self._averages:
                 self._averages[number].copy_(self._part(number, AVERAGE, shards, division))
-            if f"{number}.{MOMENTS[0]}" not in shards[0]:
+            if f"{number}.{MOMENTS[0]}" not in shards[0]:  # saved before the first step
+                self._zero.optimizer.optimizer.state.pop(flat, None)
                 continue
             step = shards[0][f"{number}.{STEP}"][:].reshape(())
             moments = {name: self._part(number, name, shards, division).to(flat.device) for name in MOMENTS}

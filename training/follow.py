@@ -59,6 +59,7 @@ def _tell(entry: Mapping[str, Any], seconds: float) -> None:
     if "parameters" in entry:
         phase = next(phase for phase in PHASES if phase.name == entry["phase"])
         print(parts_table(phase, entry["parameters"]), flush=True)
-    count_step(entry)
+    if entry["kind"] != "unsaved":
+        count_step(entry)
     head = {"stage": entry["phase"], "step": step, "steps": steps, "loss": entry["loss"]}
     emit("progress", **head, seconds=round(seconds, 1), done=done, **more)

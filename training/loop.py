@@ -18,7 +18,6 @@ from training.encoding.identity import remembered
 from training.encoding.shards import Shards
 from training.errors import InputError
 from training.origin import write_initial_model
-from training.phase import Work
 from training.rendered import open_data
 from training.replicas import Replicas
 from training.run import Run
@@ -26,6 +25,7 @@ from training.samples import read_samples
 from training.stage import train_stage
 from training.stages import wanted
 from training.team import Team
+from training.work import Work
 
 LOCK_SECONDS = 60.0
 

@@ -7,21 +7,17 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from omnivideo.sequence import SequenceParallel
-from training import checkpoint as checkpoints
 from training import clips, meter
 from training.cells import CellMaker, Encodings
 from training.checkpoint import Checkpoint
-from training.config import ClusterSection, StageSection, TrainRequest
-from training.curves import Curves
+from training.config import ClusterSection, StageSection
 from training.encoding.encoders import Encoders
-from training.encoding.from_shards import Encoded
 from training.encoding.on_the_fly import OnTheFly
 from training.encoding.together import Together
 from training.engine import Engine
@@ -33,38 +29,19 @@ from training.memory import Memory
 from training.parts import count_parameters
 from training.plan import Batch, Draw
 from training.replicas import Replicas
-from training.run import Run, append, entries
+from training.run import entries
+from training.saving import Keep, Saver
 from training.schedule import PhasePlan
 from training.speed.setting_up import Speed, set_up
 from training.spikes import SpikeWatch
 from training.stages import IN_SEQUENCE, Phase, learning_rate
 from training.stop import Stopped
 from training.tally import Tally, finite
-from training.team import Team
 from training.trainee import Trainee
+from training.work import Work
 
 if TYPE_CHECKING:
-    from curation.dataset import Dataset
     from omnivideo.model import OmniVideoModel
-
-
-@dataclass(frozen=True)
-class Work:
-    """What every phase of a run shares, as one worker sees it."""
-
-    request: TrainRequest
-    run: Run
-    team: Team
-    dataset: Dataset
-    curves: Curves
-    replicas: Replicas
-    encoded: Encoded | None = None
-
-    def log(self, entry: dict[str, Any]) -> None:
-        """Add a line to the run's log and points to its curves, once for all workers."""
-        if self.team.rank == 0:
-            append(self.run.metrics, entry)
-            self.curves.add(entry)
 
 
 class PhaseLoop:
@@ -104,6 +81,11 @@ class PhaseLoop:
             *(self.cells, self.trainee, work.team, self.replicas),
             *(self.settings.micro_batch_size, self._seed()),
         )
+        self.saver = Saver(
+            *(work.run.checkpoints, phase.name, self.engine, work.team),
+            Keep(self.stages.keep_checkpoints, self.stages.keep_best),
+            self._tell_unsaved,
+        )
         self.skipped, self.stopping = 0, False
         self.flops = Flops(model, phase.trainable)
         self.counts = count_parameters(model.parts())
@@ -117,21 +99,23 @@ class PhaseLoop:
     def run(self, found: Checkpoint | None) -> None:
         """Take the remaining steps."""
         try:
-            start = self._restore(found) if found else self._begin()
+            start = self.saver.restore(found) if found else self._begin()
             self.watch = SpikeWatch(self.stages.spike_factor, self._losses_taken())
             for step in range(start, self.plan.steps):
                 self._step(step)
+                loss = None
                 if self._due(step + 1, self.stages.evaluate_every):
-                    self._hold_out(step + 1)  # before the checkpoint: a resumed run need not repeat it
+                    loss = self._hold_out(step + 1)  # before the checkpoint: a resumed run need not repeat it
                 self._make_clips(step + 1)
                 if self._due(step + 1, self.stages.checkpoint_every) or self.stopping:
-                    self._save(step + 1)
+                    self.saver.start(step + 1, loss)
                 if self.stopping:
-                    where = f"step {step + 1} of {self.plan.steps}"
-                    raise Stopped(self.phase.name, f"stopped as asked after {where}; a checkpoint is saved")
+                    self._stop(step + 1)
+            self.saver.complete()  # before the average takes the place of what was trained
             self.engine.adopt_average()
             self._probe(self.plan.steps)
         finally:
+            self.saver.abandon()
             self.encodings.close()
             if self.sequence:
                 self.sequence.remove()
@@ -143,8 +127,17 @@ class PhaseLoop:
         self._probe(0)
         self._hold_out(0)
         if self.stages.spike_factor and self.stages.spike_policy == "rollback":
-            self._save(0)  # somewhere to go back to
+            self.saver.start(0)  # somewhere to go back to
         return 0
+
+    def _stop(self, step: int) -> None:
+        failed = self.saver.complete()
+        saved = f"no checkpoint could be saved: {failed}" if failed else "a checkpoint is saved"
+        raise Stopped(self.phase.name, f"stopped as asked after step {step} of {self.plan.steps}; {saved}")
+
+    def _tell_unsaved(self, step: int, why: str) -> None:
+        print(f"{self.phase.name}: the checkpoint of step {step} could not be written: {why}", flush=True)
+        self.work.log({**self._head("unsaved", step), "loss": None, "reason": why})
 
     def _losses_taken(self) -> list[float]:
         """Return the phase's losses so far: from the log, so that a resumed run judges alike."""
@@ -157,19 +150,6 @@ class PhaseLoop:
     def _due(self, step: int, every: int) -> bool:
         return step % every == 0 or step == self.plan.steps
 
-    def _restore(self, found: Checkpoint) -> int:
-        if found.manifest.layout != self.engine.layout():
-            raise TrainingError(f"checkpoint {found.folder} is of a model with other parameters")
-        self.engine.load(found.shards(), found.manifest.division)
-        return found.manifest.step
-
-    def _save(self, step: int) -> None:
-        root, keep = self.work.run.checkpoints, self.stages.keep_checkpoints
-        position, layout = (self.phase.name, step), self.engine.layout()
-        checkpoints.save(root, position, self.engine.shard(), layout, self.work.team, self.engine.division)
-        if self.work.team.rank == 0:
-            checkpoints.keep_last(root, keep)
-
     def _step(self, step: int) -> None:
         started, waited = time.perf_counter(), self.encodings.waited
         sub_stage, batch = self.plan.batch(step)
@@ -180,10 +160,14 @@ class PhaseLoop:
             self.engine.backward(losses.sum() / share)
         self._prefetch(step + 1)
         if self.work.team.rank == 0 and self.work.run.stop.exists():
-            tally.ask_to_stop()
+            tally.note("stop")
+        if self.saver.written:
+            tally.note("written")
         rate = learning_rate(self.settings, step)
         means = tally.means(self.work.team, len(batch.draws))
-        self.stopping = tally.stopping
+        self.stopping = tally.noted("stop") > 0
+        if tally.noted("written") == self.work.team.size:  # all at once: sealing takes all of them
+            self.saver.complete()
         outcome = self._update(rate, means["loss"], batch, tally)
         seconds, waited = time.perf_counter() - started, self.encodings.waited - waited
         self.work.log(
@@ -222,10 +206,7 @@ class PhaseLoop:
         """
         if self.stages.spike_policy == "skip":
             return {}
-        found = checkpoints.latest(self.work.run.checkpoints, [self.phase.name], warn=print)
-        if found is None:
-            raise TrainingError(f"{self.phase.name}: no checkpoint is left to roll back to")
-        return {"rolled_back_to": self._restore(found)}
+        return {"rolled_back_to": self.saver.roll_back()}
 
     def _losses(self, batch: Batch, key: tuple[object, ...], tally: Tally) -> Iterator[Tensor]:
         """Yield the losses of each cell of this worker's share; backward must follow before the next."""
@@ -278,12 +259,17 @@ class PhaseLoop:
         }
         self.work.log({**self._head("probe", step), **means, **({} if step else first)})
 
-    def _hold_out(self, step: int) -> None:
-        """Log the loss on samples that are never trained on, if any; of the model that would be exported."""
-        if self.plan.held_out:
-            with self.engine.averaged(), self.engine.whole():
-                means = self.evaluation.held_out(self.plan)
-            self.work.log({**self._head("held_out", step), **means})
+    def _hold_out(self, step: int) -> float | None:
+        """Log and return the loss on samples that are never trained on, if any; of the model that would be
+        exported.
+        """
+        if not self.plan.held_out:
+            return None
+        with self.engine.averaged(), self.engine.whole():
+            means = self.evaluation.held_out(self.plan)
+        self.work.log({**self._head("held_out", step), **means})
+        loss: float | None = means["loss"]
+        return loss
 
     def _make_clips(self, step: int) -> None:
         """Have the model that would be exported show the recipe's prompts, if it is time to."""

@@ -14,11 +14,12 @@ from training.errors import TrainingError
 from training.frozen import check_unchanged, digests
 from training.lineage import of_model
 from training.parts import count_parameters
-from training.phase import PhaseLoop, Work
+from training.phase import PhaseLoop
 from training.run import entries, first_and_last, rewind
 from training.schedule import Scored, plan_phase
 from training.stages import Phase, StageName, phases_of
 from training.summary.page import write_page
+from training.work import Work
 
 if TYPE_CHECKING:
     from omnivideo.model import OmniVideoModel
@@ -65,7 +66,7 @@ def _place(model: OmniVideoModel, work: Work) -> None:
 def _resume(work: Work, stage: StageName) -> Checkpoint | None:
     """Find the stage's newest checkpoint and take log and curves back to it."""
     names = [phase.name for phase in phases_of(stage)]
-    found = checkpoints.latest(work.run.checkpoints, names, warn=print)
+    found = checkpoints.latest(work.run.checkpoints, names, print, work.team)
     position = (found.manifest.phase, found.manifest.step) if found else (names[0], -1)
     if len(set(work.team.gather(position))) > 1:
         raise TrainingError(f"workers see different files in {work.run.root}: it must be shared storage")

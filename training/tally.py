@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -16,7 +16,9 @@ from training.trainee import Cell, Loss
 
 QUARTILES = ("0.00-0.25", "0.25-0.50", "0.50-0.75", "0.75-1.00")
 """Ranges of the flow's time t (Eq. 4); losses differ more between them than between models."""
-COLUMNS: tuple[str, ...] = (*get_args(Task), *get_args(Loss), *QUARTILES, "tokens", "flops", "stop")
+Note = Literal["stop", "written"]
+"""What one worker tells all: it was asked to stop; its part of a checkpoint is on the disk."""
+COLUMNS: tuple[str, ...] = (*get_args(Task), *get_args(Loss), *QUARTILES, "tokens", "flops", *get_args(Note))
 
 
 class Tally:
@@ -29,7 +31,7 @@ class Tally:
         self._copies = copies
         self.sums = torch.zeros(len(COLUMNS), 2, dtype=torch.float64)
         self.each: list[tuple[str, float]] = []
-        self.stopping = False
+        self._noted: dict[Note, int] = {}
 
     def add(self, cell: Cell, draws: Sequence[Draw], losses: Tensor, flops: float = 0.0) -> None:
         """Count one cell's losses [B] and operations; `draws` are those of its micro-batch."""
@@ -42,15 +44,20 @@ class Tally:
         self._count("tokens", torch.tensor(visual_tokens(cell), dtype=torch.float64))
         self._count("flops", torch.tensor(flops, dtype=torch.float64))
 
-    def ask_to_stop(self) -> None:
-        """Tell all workers, with the next `means`, that this one was asked to stop."""
-        self._count("stop", torch.ones((), dtype=torch.float64))
+    def note(self, what: Note) -> None:
+        """Tell all workers something of this one with the next `means`."""
+        self._count(what, torch.ones((), dtype=torch.float64))
+
+    def noted(self, what: Note) -> int:
+        """Return how many workers noted `what` before the last `means`."""
+        return self._noted[what]
 
     def means(self, team: Team, samples: int) -> dict[str, Any]:
         """Return the mean loss a sample, and by task, kind and quartile, over all workers."""
-        sums = team.sum(self.sums).cpu() / self._copies
+        sums = team.sum(self.sums).cpu()
+        self._noted = {note: int(sums[COLUMNS.index(note), 1]) for note in get_args(Note)}
+        sums /= self._copies
         by_name = {name: row for name, row in zip(COLUMNS, sums.tolist(), strict=True) if row[1]}
-        self.stopping = "stop" in by_name
         means = {name: finite(total / count) for name, (total, count) in by_name.items()}
         total = sum(total for name, (total, _) in by_name.items() if name in get_args(Task))
         quartiles = {name: mean for name, mean in means.items() if name in QUARTILES}

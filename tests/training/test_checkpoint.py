@@ -5,16 +5,21 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.checkpoint import MANIFEST, keep_last, latest, read, save
+from training.checkpoint import MANIFEST, Manifest, keep, latest, prepare, read, seal, write
 from training.team import Team
 
 PHASES = ("stage-2-align", "stage-2-flow")
 LAYOUT = [[("weight", 3)]]
 
 
-def save_at(root: Path, step: int, phase: str = PHASES[0], value: float = 0.0) -> Path:
+def save_at(
+    root: Path, step: int, phase: str = PHASES[0], value: float = 0.0, loss: float | None = None
+) -> Path:
     """A checkpoint of one worker."""
-    return save(root, (phase, step), {"0.weight": torch.full((3,), value)}, LAYOUT, Team())
+    folder = prepare(root, (phase, step), Team())
+    files = [write(folder, {"0.weight": torch.full((3,), value)}, Team())]
+    seal(folder, Manifest(phase, step, LAYOUT, {}, loss=loss), dict(files))
+    return folder
 
 
 def test_the_newest_complete_checkpoint_is_taken(tmp_path: Path) -> None:
@@ -69,8 +74,22 @@ def test_only_the_last_checkpoints_are_kept(tmp_path: Path) -> None:
     """The oldest go first; a folder without manifest is left to the next save."""
     for step in range(1, 5):
         save_at(tmp_path, step)
-    keep_last(tmp_path, 2)
-    assert [c.manifest.step for folder in sorted(tmp_path.iterdir()) if (c := read(folder))] == [3, 4]
+    keep(tmp_path, last=2)
+    assert steps_in(tmp_path) == [3, 4]
+
+
+def test_the_best_checkpoint_of_the_phase_stays(tmp_path: Path) -> None:
+    """By held-out loss, where it is known; those of an earlier phase, with losses of their own, do not."""
+    save_at(tmp_path, 9, PHASES[0], loss=0.01)
+    for step, loss in enumerate((0.5, 0.2, None, 0.4, 0.3), start=1):
+        save_at(tmp_path, step, PHASES[1], loss=loss)
+    keep(tmp_path, last=1, best=1)
+    assert steps_in(tmp_path) == [2, 5]
+
+
+def steps_in(root: Path) -> list[int]:
+    """Steps of the complete checkpoints."""
+    return sorted(c.manifest.step for folder in root.iterdir() if (c := read(folder)))
 
 
 def test_nothing_is_found_where_nothing_is(tmp_path: Path) -> None:
