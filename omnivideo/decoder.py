@@ -48,6 +48,10 @@ def build_scheduler(config: SchedulerConfig) -> Any:
     )
 
 
+UNDER_A_MASK = WanAttnProcessor()
+"""By PyTorch's choice of kernel, whichever was asked for where there is no mask."""
+
+
 class MaskedCrossAttention(WanAttnProcessor):  # type: ignore[misc]  # diffusers ships no types
     """Wan's attention with a condition mask in cross-attention, which diffusers' block has no argument for.
 
@@ -66,7 +70,8 @@ class MaskedCrossAttention(WanAttnProcessor):  # type: ignore[misc]  # diffusers
         rotary_emb: Any = None,
     ) -> Tensor:
         mask = self.mask if attention_mask is None else attention_mask
-        out: Tensor = super().__call__(attn, hidden_states, encoder_hidden_states, mask, rotary_emb)
+        attend = super().__call__ if mask is None else UNDER_A_MASK
+        out: Tensor = attend(attn, hidden_states, encoder_hidden_states, mask, rotary_emb)
         return out
 
 

@@ -17,13 +17,15 @@ from omnivideo.prompts import answer_ids
 from training.config import EDITING, UNDERSTANDING
 from training.encoding.encoders import Encoders
 from training.encoding.values import Name, Value, View, marker, of_sample, question, view_of, visual
-from training.noise import chance
+from training.noise import Ahead
 from training.plan import Draw
 from training.samples import Bucket
 from training.stages import Objective, Phase
 from training.trainee import Cell
 
 SIZE_720P = 720
+Asked = tuple[tuple[object, ...], float, float]
+"""Of `chance`, besides the shape: key, shift of times, share of dropped captions."""
 UNLABELLED = -100
 
 
@@ -59,15 +61,20 @@ class CellMaker:
         self._encoders, self._encodings, self._phase, self._fps = encoders, encodings, phase, fps
         self._model, self._device, self._dropout = encoders.model, encoders.device, caption_dropout
         self._speaks, self._stored = "vision_head" in phase.trainable, stored
+        self._ahead = Ahead()
+        self._shapes: dict[Bucket, tuple[int, ...]] = {}  # of latents, once some were seen
 
     @property
     def objective(self) -> Objective:
         """What the cells are for."""
         return self._phase.objective
 
-    def prefetch(self, draws: Sequence[Draw], bucket: Bucket) -> None:
-        """Begin to fetch what these draws' cells will need."""
+    def prefetch(self, draws: Sequence[Draw], bucket: Bucket, key: tuple[object, ...] | None = None) -> None:
+        """Begin to fetch what these draws' cells will need; with those cells' `key`, to draw their noise."""
         self._encodings.prefetch(value for draw in draws for value in self._needs(draw, bucket))
+        if key is not None and bucket in self._shapes:
+            asked = (self._asked(draw, bucket, key, self._dropout) for draw in draws)
+            self._ahead.begin([(self._shapes[bucket], *rest) for rest in asked])
 
     def cells(
         self, draws: Sequence[Draw], bucket: Bucket, key: tuple[object, ...], whole_text: bool = False
@@ -138,11 +145,8 @@ class CellMaker:
 
     def _flow(self, draws: Sequence[Draw], bucket: Bucket, key: tuple[object, ...], dropout: float) -> Cell:
         latents = torch.stack([self._encodings.get(Value("latents", self._view(d, bucket))) for d in draws])
-        shift = self._shift(bucket)
-        chances = [
-            chance(tuple(latents.shape[1:]), (*key, d.sample.sample_id, d.epoch), shift, dropout)
-            for d in draws
-        ]
+        shape = self._shapes[bucket] = tuple(latents.shape[1:])
+        chances = [self._ahead.take(shape, *self._asked(d, bucket, key, dropout)) for d in draws]
         prompts = ["" if c.without_text else d.sample.prompt for c, d in zip(chances, draws, strict=True)]
         source = self._sources(draws, bucket, "source_latents", "source_latents")
         shown = self._sources(draws, bucket, "source_shown", "source_frames") if self._speaks else None
@@ -156,6 +160,9 @@ class CellMaker:
             "spoken": None if shown is None else {"prompts": prompts, "kind": bucket.kind, **shown},
         }
         return Cell("flow", tuple(range(len(draws))), inputs)
+
+    def _asked(self, draw: Draw, bucket: Bucket, key: tuple[object, ...], dropout: float) -> Asked:
+        return (*key, draw.sample.sample_id, draw.epoch), self._shift(bucket), dropout
 
     def _shift(self, bucket: Bucket) -> float:
         scheduler = self._model.config.scheduler

@@ -135,9 +135,9 @@ class StageSection(Section):
     max_grad_norm: float = Field(default=1.0, gt=0.0)
     recompute: Literal["auto"] | Mode = Field(
         default="auto",
-        description="what the backward pass computes again instead of keeping: none; light: element-wise "
-        "work and the feed-forward's widening; selective: all but attention; full: all. auto: the first of "
-        "them whose estimate fits into 90% of the GPU's memory; none on CPUs",
+        description="what the transformer's backward pass computes again instead of keeping: none; "
+        "elementwise: all but products and attention; light: the feed-forward's widening too; selective: all "
+        "but attention; full: all. auto: the first whose estimate fits into 90% of a GPU; none on CPUs",
     )
     fps: float = Field(
         default=8.0, gt=0.0, description="frames a second that videos are sampled at (section 4.3)"

@@ -6,6 +6,8 @@ So a resumed run, or one on another number of workers, sees the same noise, time
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import torch
@@ -39,3 +41,24 @@ def chance(
     time = sample_time((), source, shift)
     without_text = bool(torch.rand((), generator=source) < caption_dropout)
     return Chance(torch.randn(shape, generator=source), time, without_text)
+
+
+class Ahead:
+    """Chances drawn by a thread while the model computes: a video's noise takes a CPU ten milliseconds."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="noise")
+        self._pending: dict[tuple[object, ...], Future[Chance]] = {}
+
+    def begin(self, wanted: Iterable[tuple[tuple[int, ...], tuple[object, ...], float, float]]) -> None:
+        """Begin to draw chances, by the arguments of `chance`; others that were begun are let go of."""
+        before, self._pending = self._pending, {}
+        for arguments in wanted:
+            self._pending[arguments] = before.get(arguments) or self._pool.submit(chance, *arguments)
+
+    def take(
+        self, shape: tuple[int, ...], key: tuple[object, ...], shift: float, caption_dropout: float
+    ) -> Chance:
+        """Return what `chance` does."""
+        begun = self._pending.pop((shape, key, shift, caption_dropout), None)
+        return chance(shape, key, shift, caption_dropout) if begun is None else begun.result()

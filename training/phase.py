@@ -232,8 +232,8 @@ class PhaseLoop:
 
     def _prefetch(self, step: int) -> None:
         if step < self.plan.steps:
-            _, batch = self.plan.batch(step)
-            self.cells.prefetch(self.replicas.share(batch), batch.bucket)
+            sub_stage, batch = self.plan.batch(step)
+            self.cells.prefetch(self.replicas.share(batch), batch.bucket, (*self._seed(), sub_stage))
 
     def _seed(self) -> tuple[object, ...]:
         return (self.stages.seed, self.phase.name)

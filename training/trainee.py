@@ -16,6 +16,7 @@ from omnivideo.flow import interpolate, velocity_target
 from omnivideo.losses import alignment_loss, text_loss, vision_loss
 from training.precision import keep_float32
 from training.samples import Kind
+from training.speed.attention import choose_without_cudnn
 
 if TYPE_CHECKING:
     from omnivideo.model import OmniVideoModel
@@ -40,6 +41,7 @@ class Trainee(nn.Module):
 
     def __init__(self, model: OmniVideoModel, trainable: Sequence[str], recompute: bool = False) -> None:
         super().__init__()
+        choose_without_cudnn()
         self._model = (model,)  # in a tuple: not a submodule
         model.requires_grad_(False).eval()
         keep_float32(model.dit)

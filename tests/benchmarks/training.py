@@ -81,11 +81,13 @@ class Benchmark:
         """diffusers' transformer as it comes."""
         self._taken("diffusers, full checkpointing", plain.diffusers(self.size, self.device, self.steps // 3))
 
-    def bare(self, modes: list[str]) -> None:
+    def bare(self, modes: list[str], profiled: bool) -> None:
         """Our model without the platform."""
         for mode in modes:
             chosen: Any = None if mode == "auto" else mode
-            taken = plain.bare(self.size, self.device, self.steps // 2, "stage-3", chosen, self.compiled)
+            taken = plain.bare(
+                *(self.size, self.device, self.steps // 2, "stage-3"), chosen, self.compiled, profiled
+            )
             self._taken(f"bare loop, stage 3, recompute {mode}", taken)
             plain.clear(self.device)
 
@@ -121,6 +123,10 @@ class Benchmark:
         self.note(f"{name}, peak GiB", taken.gibibytes)
         self.note(f"{name}, first step, s", taken.first)
         self.note(f"{name}, loss", taken.loss)
+        if taken.norms:
+            self.note(f"{name}, gradient norms", {kind: float(f"{n:.4g}") for kind, n in taken.norms.items()})
+        for kernel, milliseconds in taken.kernels:
+            print(f"{milliseconds:9.2f} ms {kernel}", flush=True)
 
     def _outcome(self, name: str) -> None:
         found = loop.outcome(self.out, name)
@@ -160,6 +166,7 @@ def main() -> None:
     parser.add_argument("--size", choices=sorted(SIZES), default="wan-1.3b")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--modes", nargs="+", default=["auto"], help="recompute of the bare loop")
+    parser.add_argument("--profile", action="store_true", help="the bare loop's kernels by their time")
     parser.add_argument("--recompute", default="auto", help="of the real loop")
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, help="left out: on GPUs alone")
     parser.add_argument("--steps", type=int, default=12)
@@ -185,7 +192,7 @@ def main() -> None:
     if "diffusers" in options.parts:
         run.part("diffusers", run.diffusers)
     if "bare" in options.parts:
-        run.part("bare", lambda: run.bare(options.modes))
+        run.part("bare", lambda: run.bare(options.modes, options.profile))
     if making is not None and making.wait():
         raise SystemExit("writing the model and the shards failed")
     if {"loop", "pair"} & set(options.parts):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from training.noise import chance
+from training.noise import Ahead, chance
 
 
 def test_chances_follow_seed_sample_and_epoch() -> None:
@@ -33,3 +33,14 @@ def test_the_flow_shift_draws_noisier_times() -> None:
     times = [torch.stack([chance((1,), (i,), shift).time for i in range(500)]).mean() for shift in (1.0, 3.0)]
     assert times[0] == pytest.approx(0.5, abs=0.05)
     assert times[1] < times[0] - 0.1
+
+
+def test_chances_drawn_ahead_are_the_same() -> None:
+    """Begun before, let go of, or never begun: the arguments alone decide."""
+    ahead, shape = Ahead(), (2, 3)
+    ahead.begin([(shape, (0, "a", 0), 3.0, 0.5), (shape, (0, "b", 0), 3.0, 0.5)])
+    ahead.begin([(shape, (0, "b", 0), 3.0, 0.5)])
+    for name in ("a", "b", "c"):
+        found, expected = ahead.take(shape, (0, name, 0), 3.0, 0.5), chance(shape, (0, name, 0), 3.0, 0.5)
+        assert torch.equal(found.noise, expected.noise)
+        assert (found.time, found.without_text) == (expected.time, expected.without_text)

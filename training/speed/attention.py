@@ -11,9 +11,12 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 import torch
+from diffusers.models.transformers.transformer_wan import WanAttnProcessor
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.attention import sdpa_kernel
 
+from omnivideo.self_attention import KERNELS as BACKENDS
+from omnivideo.self_attention import SelfAttention
 from training.errors import InputError
 from training.team import Team
 
@@ -21,11 +24,6 @@ Kernel = Literal["cudnn", "flash", "efficient"]
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)
 NATIVE = "native"
 """PyTorch's own choice: the only one on a CPU."""
-_BACKENDS = {
-    "cudnn": SDPBackend.CUDNN_ATTENTION,
-    "flash": SDPBackend.FLASH_ATTENTION,
-    "efficient": SDPBackend.EFFICIENT_ATTENTION,
-}
 _ROUNDS = 3
 SELF_ATTENTION_FLOPS = 14
 """For each pair of tokens and channel of a head: 4 forward, 10 backward, which computes the scores again."""
@@ -94,7 +92,7 @@ def seconds(kernel: Kernel, shape: Shape, device: torch.device) -> float | None:
 
 
 def _once(kernel: Kernel, query: Tensor, key: Tensor, value: Tensor) -> None:
-    with sdpa_kernel(_BACKENDS[kernel]):
+    with sdpa_kernel(BACKENDS[kernel]):
         out = torch.nn.functional.scaled_dot_product_attention(query, key, value)
     torch.autograd.backward(out, torch.ones_like(out))
 
@@ -108,8 +106,19 @@ def _timed(work: Callable[[], None], device: torch.device) -> float:
 
 
 def use(dit: Any, kernel: str) -> None:
-    """Have the transformer's self-attention computed by `kernel`; cross-attention, which may carry a mask,
-    stays with PyTorch's choice.
-    """
+    """Have the transformer's attention computed by `kernel`; under a mask, by PyTorch's own choice."""
+    backend = NATIVE if kernel == NATIVE else f"_native_{kernel}"
     for block in dit.blocks:
-        block.attn1.set_attention_backend(NATIVE if kernel == NATIVE else f"_native_{kernel}")
+        if type(block.attn1.processor) in {WanAttnProcessor, SelfAttention}:
+            block.attn1.set_processor(SelfAttention(kernel))
+        else:  # one that shares the sequence with other workers, and attends in the middle
+            block.attn1.set_attention_backend(backend)
+        block.attn2.set_attention_backend(backend)
+
+
+def choose_without_cudnn() -> None:
+    """Let PyTorch's own choice never be cuDNN's attention: since 2.11 it would be, on Hopper, and there its
+    backward pass under a mask gives gradients that are wrong by far, or not finite (pytorch#196678). The
+    language model and edits in mixed batches have masks. Kernels that are asked for by name stay.
+    """
+    torch.backends.cuda.enable_cudnn_sdp(False)

@@ -32,7 +32,7 @@ class Blocks:
         self._forward = type(
             dit.blocks[0]
         ).forward  # the class's own: an instance's is about to be taken over
-        self._plain = recomputed(self._forward, mode)
+        self._plain = recomputed(self._forward, mode, dit.config.ffn_dim)
         self._compiled = self._compile() if compiled else None
         for block in dit.blocks:
             block.forward = functools.partial(self._run, block)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Mode = Literal["none", "light", "selective", "full"]
+Mode = Literal["none", "elementwise", "light", "selective", "full"]
 """What the backward pass computes again; see `training.speed.recompute`."""
 
 

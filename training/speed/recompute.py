@@ -3,9 +3,9 @@
 A block's bytes a token, and the operations to get them back, fall into three: matrix products, attention, and
 element-wise work. In `MODES`, each keeps less than the one before it and takes longer:
 
-none keeps what autograd asks for; light computes again what is element-wise and the products that widen (the
-feed-forward's first, more than a third of all bytes for a tenth of the products); selective keeps attention's
-results alone; full keeps the blocks' inputs alone.
+none keeps what autograd asks for; elementwise computes again all but matrix products and attention; light
+also the feed-forward's first product (a third of all bytes for a tenth of the products); selective keeps
+attention's results alone; full keeps the blocks' inputs alone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 MODES: tuple[Mode, ...] = get_args(Mode)
 HEADROOM = 0.9  # of a device's memory: the rest is the allocator's, NCCL's and the libraries'
 _BYTES = 2  # of a bf16 number
-_KEPT = {"none": (14.0, 2.0), "light": (11.0, 0.0), "selective": (3.0, 0.0), "full": (1.0, 0.0)}
+_KEPT: dict[Mode, tuple[float, float]] = {
+    **{"none": (14.0, 2.0), "elementwise": (10.0, 1.0), "light": (10.0, 0.0)},
+    **{"selective": (3.0, 0.0), "full": (1.0, 0.0)},
+}
 """Numbers kept a token and block, in widths of the model and of its feed-forward, blocks compiled."""
 _WORKING = (24.0, 4.0)  # likewise, of the one block that is at work, in the backward pass
 
@@ -37,16 +40,19 @@ _ATTENTION = (
     _aten._scaled_dot_product_cudnn_attention.default,
     _aten._scaled_dot_product_flash_attention_for_cpu.default,
 )
-_PRODUCTS = {_aten.mm.default: (0, 1), _aten.addmm.default: (1, 2)}  # where their two matrices stand
+_PRODUCTS = {_aten.mm.default: 1, _aten.addmm.default: 2}  # where the right one of their matrices stands
 
 
-def recomputed(block: Callable[..., Any], mode: Mode) -> Callable[..., Any]:
-    """Return `block` so that its backward pass keeps what `mode` says; results are the same."""
+def recomputed(block: Callable[..., Any], mode: Mode, widest: int = 0) -> Callable[..., Any]:
+    """Return `block`, in which products have at most `widest` columns, so that its backward pass keeps what
+    `mode` says; results are the same.
+    """
     if mode == "none":
         return block
     if mode == "full":
         return functools.partial(checkpoint, block, use_reentrant=False)
-    contexts = functools.partial(create_selective_checkpoint_contexts, _POLICIES[mode])
+    policy = {"selective": _selective, "elementwise": _products, "light": _narrow(widest)}[mode]
+    contexts = functools.partial(create_selective_checkpoint_contexts, policy)
     return functools.partial(checkpoint, block, use_reentrant=False, context_fn=contexts)
 
 
@@ -54,15 +60,19 @@ def _selective(context: Any, operator: Any, *inputs: Any, **named: Any) -> Check
     return CheckpointPolicy.MUST_SAVE if operator in _ATTENTION else CheckpointPolicy.PREFER_RECOMPUTE
 
 
-def _light(context: Any, operator: Any, *inputs: Any, **named: Any) -> CheckpointPolicy:
-    if operator in _PRODUCTS:
-        left, right = (inputs[place] for place in _PRODUCTS[operator])
-        keeps = right.shape[1] <= left.shape[1]
-        return CheckpointPolicy.MUST_SAVE if keeps else CheckpointPolicy.PREFER_RECOMPUTE
-    return _selective(context, operator)
+def _products(context: Any, operator: Any, *inputs: Any, **named: Any) -> CheckpointPolicy:
+    return CheckpointPolicy.MUST_SAVE if operator in _PRODUCTS else _selective(context, operator)
 
 
-_POLICIES = {"selective": _selective, "light": _light}
+def _narrow(widest: int) -> Callable[..., CheckpointPolicy]:
+    """Keep products but the widest."""
+
+    def policy(context: Any, operator: Any, *inputs: Any, **named: Any) -> CheckpointPolicy:
+        if operator in _PRODUCTS and inputs[_PRODUCTS[operator]].shape[1] == widest:
+            return CheckpointPolicy.PREFER_RECOMPUTE
+        return _products(context, operator)
+
+    return policy
 
 
 def kept_bytes(config: DitConfig, tokens: int, mode: Mode) -> int:

@@ -129,7 +129,10 @@ class Outcome(NamedTuple):
 def outcome(folder: Path, job: str) -> Outcome:
     """Read what a job left."""
     lines = [json.loads(line) for line in (folder / job / "metrics.jsonl").read_text().splitlines()]
-    steps = [line for line in lines if line["kind"] == "step"][WARM_UP:]
+    steps = [line for line in lines if line["kind"] in {"step", "skipped"}][WARM_UP:]
+    skipped = sum(line["kind"] == "skipped" for line in lines)
+    if skipped:
+        print(f"{job}: {skipped} steps were skipped, their gradients not finite", flush=True)
     starts = json.loads((folder / job / "periods.json").read_text())
     periods = [after - now for now, after in itertools.pairwise(starts)][WARM_UP:]
 

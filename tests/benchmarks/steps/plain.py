@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import statistics
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from training.team import Team
 from training.trainee import Cell, Trainee
 
 WARM_UP = 2
+MOST_KERNELS = 45
 
 
 class Taken(NamedTuple):
@@ -33,6 +35,8 @@ class Taken(NamedTuple):
     gibibytes: float
     first: float
     loss: float
+    norms: dict[str, float]
+    kernels: list[tuple[str, float]]
 
 
 def diffusers(size: Size, device: torch.device, steps: int, backend: str | None = None) -> Taken:
@@ -63,13 +67,19 @@ def diffusers(size: Size, device: torch.device, steps: int, backend: str | None 
         torch.nn.utils.clip_grad_norm_(dit.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        return loss
+        return loss.detach()
 
     return timed(step, device, steps)
 
 
 def bare(
-    size: Size, device: torch.device, steps: int, stage: str, mode: Mode | None, compiled: bool | None = None
+    size: Size,
+    device: torch.device,
+    steps: int,
+    stage: str,
+    mode: Mode | None,
+    compiled: bool | None = None,
+    profiled: bool = False,
 ) -> Taken:
     """Our model's step in the plainest loop: the same losses, recompute and kernels; PyTorch's own AdamW, no
     Ray, no DeepSpeed, no data, no log.
@@ -91,12 +101,45 @@ def bare(
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        return loss
+        return loss.detach()
+
+    def gradients() -> None:
+        with torch.autocast(device.type, torch.bfloat16):
+            loss: Tensor = trainee(cell).sum()
+        torch.autograd.backward(loss)
 
     try:
-        return timed(step, device, steps)
+        taken = timed(step, device, steps)
+        gradients()
+        taken = taken._replace(norms=_norms(trainee))
+        optimizer.zero_grad()
+        return taken._replace(kernels=_profile(step)) if profiled else taken
     finally:
         speed.blocks.remove()
+
+
+def _norms(module: Any) -> dict[str, float]:
+    """Gradient norms by kind of weight: two ways to compute a step must agree on them."""
+    sums: dict[str, float] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.grad is not None:
+            kind = re.sub(r"\.\d+", "", name.removeprefix("parts.")).rpartition(".")[0]
+            sums[kind] = sums.get(kind, 0.0) + float(parameter.grad.float().pow(2).sum())
+    return {kind: total**0.5 for kind, total in sums.items()}
+
+
+def _profile(step: Callable[[], Tensor]) -> list[tuple[str, float]]:
+    """Milliseconds of a step by kernel, most first."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CUDA]) as seen:
+        step()
+        torch.cuda.synchronize()
+    rows = [
+        (event.key[:90], event.self_device_time_total / 1000, event.count) for event in seen.key_averages()
+    ]
+    ordered = sorted(rows, key=lambda row: -row[1])
+    return [(f"{count:5d} × {name}", taken) for name, taken, count in ordered[:MOST_KERNELS]]
 
 
 def timed(step: Callable[[], Tensor], device: torch.device, steps: int) -> Taken:
@@ -111,7 +154,7 @@ def timed(step: Callable[[], Tensor], device: torch.device, steps: int) -> Taken
             torch.cuda.synchronize(device)
         seconds.append(time.perf_counter() - started)
     peak = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
-    return Taken(statistics.median(seconds[WARM_UP:]), peak, seconds[0], loss)
+    return Taken(statistics.median(seconds[WARM_UP:]), peak, seconds[0], loss, {}, [])
 
 
 def clear(device: torch.device) -> None:

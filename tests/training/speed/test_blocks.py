@@ -11,6 +11,7 @@ from omnivideo.build import build_part
 from omnivideo.config import preset
 from omnivideo.decoder import install_condition_mask, set_condition_mask
 from training.precision import keep_float32
+from training.speed import attention
 from training.speed.blocks import Blocks
 from training.speed.config import Mode
 from training.speed.recompute import MODES
@@ -24,6 +25,7 @@ def dit() -> Any:
     module: Any = build_part("dit", config)
     install_condition_mask(module)
     keep_float32(module)
+    attention.use(module, attention.NATIVE)
     return module.train()
 
 
