@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training.speed.checking import differing
 from training.speed.config import Mode
 from training.speed.recompute import recomputed
 
@@ -28,7 +29,7 @@ class Blocks:
 
     def __init__(self, dit: Any, mode: Mode, compiled: bool, max_graphs: int) -> None:
         self._dit, self._mode, self._max_graphs = dit, mode, max_graphs
-        self._shapes: set[tuple[object, ...]] = set()
+        self._shapes: dict[tuple[object, ...], bool] = {}  # whether what was compiled can be believed
         self._forward = type(
             dit.blocks[0]
         ).forward  # the class's own: an instance's is about to be taken over
@@ -39,8 +40,8 @@ class Blocks:
 
     @property
     def shapes(self) -> int:
-        """How many shapes have a graph of their own."""
-        return len(self._shapes)
+        """How many shapes run compiled."""
+        return sum(self._shapes.values())
 
     def remove(self) -> None:
         """Leave the blocks as they were."""
@@ -60,12 +61,19 @@ class Blocks:
         mask = getattr(block.attn2.processor, "mask", None)
         shape = (inputs[0].shape, inputs[1].shape, None if mask is None else mask.shape)
         if shape not in self._shapes and len(self._shapes) < self._max_graphs:
-            self._shapes.add(shape)
-        return shape in self._shapes
+            wrong = differing(self._compiled, self._plain, block, inputs) if self._compiled else []
+            self._shapes[shape] = not wrong
+            if wrong:
+                names = ", ".join(wrong[:5])
+                print(f"blocks of {tuple(shape[0])} run uncompiled: compiled, gradients of {names} are wrong")
+        return self._shapes.get(shape, False)
 
     def _compile(self) -> Callable[..., Any]:
         torch._dynamo.config.recompile_limit = max(
             torch._dynamo.config.recompile_limit, VARIANTS * self._max_graphs
         )
+        from torch._inductor import config as inductor
+
+        inductor.triton.mix_order_reduction = False  # see training.speed.checking
         compiled: Callable[..., Any] = torch.compile(self._plain, backend=BACKEND, dynamic=False)
         return compiled

@@ -5,15 +5,16 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from sizes import Size
 
 from training.speed import attention
-from training.speed.attention import KERNELS, Shape
+from training.speed.attention import Shape
 from training.team import Team
 
+SUSTAINED_SECONDS = 3.0
 SQUARE = 8192
 CPU_SQUARE = 512
 
@@ -37,22 +38,29 @@ def ceilings(size: Size, device: torch.device, note: Callable[[str, Any], None])
         note(f"matrix product {name}, TFLOP/s", rate / 1e12)
     dit = size.config.dit
     shape = Shape(1, dit.num_attention_heads, size.tokens, dit.attention_head_dim)
-    took = {kernel: attention.seconds(kernel, shape, device) for kernel in _kernels(device)}
-    for kernel, taken in took.items():
-        note(
-            f"{kernel} attention over {size.tokens} tokens, forward and backward, TFLOP/s",
-            "does not run" if taken is None else shape.flops / taken / 1e12,
-        )
     chosen = attention.choose("auto", shape, Team(device=device))
+    for kernel, taken in chosen.seconds.items():
+        note(f"{kernel} attention, {size.tokens} tokens, three rounds, TFLOP/s", shape.flops / taken / 1e12)
     note("attention chosen at start-up", chosen.kernel)
-    best = min((taken for taken in took.values() if taken is not None), default=None)
-    if best is None:  # a CPU, where only the arithmetic of this file is rehearsed
-        best = shape.flops / max(rates.values())
+    if not chosen.seconds:  # a CPU, where only the arithmetic of this file is rehearsed
+        return _floor(size, max(rates.values()), shape.flops / max(rates.values()), max(rates.values()))
+    best, brief = _attending(chosen.kernel, shape, device), min(chosen.seconds.values())
+    note(f"{chosen.kernel} attention, sustained, TFLOP/s", shape.flops / best / 1e12)
+    at_first = _floor(size, max(rates.values()), brief, shape.flops / brief)
+    note("floor of stage 3 by attention's first three rounds, s", at_first.stage_3)
     return _floor(size, max(rates.values()), best, shape.flops / best)
 
 
-def _kernels(device: torch.device) -> tuple[attention.Kernel, ...]:
-    return KERNELS if device.type == "cuda" else ()
+def _attending(kernel: str, shape: Shape, device: torch.device) -> float:
+    """Seconds of a forward and backward pass after some seconds of them, as a step meets it: by then the GPU
+    has settled on a lower clock.
+    """
+    started, taken = time.perf_counter(), []
+    while time.perf_counter() - started < SUSTAINED_SECONDS:
+        one = attention.seconds(cast("attention.Kernel", kernel), shape, device)
+        assert one is not None
+        taken.append(one)
+    return statistics.median(taken[len(taken) // 2 :])
 
 
 def _products(size: Size, device: torch.device) -> dict[str, tuple[int, int, int]]:
@@ -72,13 +80,13 @@ def _rate(shape: tuple[int, int, int], device: torch.device) -> float:
     left = torch.randn(rows, inner, device=device, dtype=torch.bfloat16)
     right = torch.randn(columns, inner, device=device, dtype=torch.bfloat16).T  # as a linear layer has it
     rounds = 10 if device.type == "cuda" else 1
-    taken = []
-    for _ in range(7):
+    taken, begun = [], time.perf_counter()
+    while len(taken) < 4 or (device.type == "cuda" and time.perf_counter() - begun < 1.0):
         started = _clock(device)
         for _ in range(rounds):
             left @ right
         taken.append((_clock(device) - started) / rounds)
-    return 2.0 * rows * inner * columns / statistics.median(taken[2:])
+    return 2.0 * rows * inner * columns / statistics.median(taken[len(taken) // 2 :])
 
 
 def _floor(size: Size, products: float, self_attention: float, attending: float) -> Floor:

@@ -94,6 +94,23 @@ def test_a_compiled_graph_serves_all_blocks_and_keeps_float32(
     assert (len(graphs), shapes) == (1, 1)
 
 
+def test_a_compiler_that_is_wrong_is_not_believed(
+    dit: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Blocks whose compiled gradients differ run uncompiled, and the user is told."""
+
+    def backend(graph: Any, inputs: list[Tensor]) -> Any:
+        return lambda *values: [x * 1.5 if isinstance(x, Tensor) else x for x in graph(*values)]
+
+    monkeypatch.setattr("training.speed.blocks.BACKEND", backend)
+    output, gradients, shapes = trained(dit, "light", compiled=True)
+    expected = trained(dit, "light", compiled=False)
+    assert torch.equal(output, expected[0])
+    assert torch.equal(gradients, expected[1])
+    assert shapes == 0
+    assert "run uncompiled" in capsys.readouterr().out
+
+
 def test_buckets_beyond_the_limit_run_uncompiled(dit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A third shape finds no room for a graph, and trains all the same."""
     monkeypatch.setattr("training.speed.blocks.BACKEND", "eager")
