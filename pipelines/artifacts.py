@@ -28,6 +28,7 @@ from prefect.runtime import flow_run
 from pipelines import funnel, scores
 
 Event = dict[str, Any]
+SECONDS_GONE = 300.0  # until a server that did not answer is asked again
 SECONDS_BETWEEN = 3.0  # updates of a progress artifact; each is a call to the server
 PUBLISHED = "omnivideo.dataset.published"  # the event that a new version gives off
 
@@ -53,16 +54,18 @@ class Progress:
 
     def close(self) -> None:
         """Tell the last state, however soon after the one before."""
-        if self._last:
+        if self._last and self._told <= time.monotonic():
             self._tell(*self._last)
 
     def _tell(self, percent: float, text: str) -> None:
-        self._told = time.monotonic()
+        # Prefect's client takes a minute to give up on a server that is gone; the job's events would wait.
+        self._told = time.monotonic() + SECONDS_GONE
         with _best_effort("progress"):
             if self._artifact is None:
                 self._artifact = create_progress_artifact(percent, key=self._key, description=text)  # type: ignore[assignment]
             else:
                 update_progress_artifact(self._artifact, percent, description=text)
+            self._told = time.monotonic()
 
 
 def progress_of(event: Event) -> tuple[float, str] | None:
