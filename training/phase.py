@@ -72,7 +72,7 @@ class PhaseLoop:
             *(encoders, self.encodings, phase, self.settings.fps),
             *(work.request.mix.caption_dropout, stored),
         )
-        alone = Replicas(work.team.rank, work.team.size)
+        alone = Replicas.at(work.team.rank, work.team.size)
         self.replicas = work.replicas if phase.objective == IN_SEQUENCE else alone
         shared = self.replicas.each > 1
         self.sequence = SequenceParallel(model.dit, self.replicas.group) if shared else None

@@ -25,10 +25,15 @@ class Replicas:
     def of(cls, team: Team, each: int) -> Replicas:
         """Join neighbours into groups of `each`. Every worker calls this, once a run."""
         if each == 1:
-            return cls(team.rank, team.size)
+            return cls.at(team.rank, team.size)
         firsts = range(0, team.size, each)
         groups = [dist.new_group(list(range(first, first + each))) for first in firsts]
-        return cls(team.rank // each, team.size // each, each, groups[team.rank // each])
+        return cls.at(team.rank, team.size, each, groups[team.rank // each])
+
+    @classmethod
+    def at(cls, rank: int, workers: int, each: int = 1, group: Any = None) -> Replicas:
+        """Return the replica of worker `rank` of `workers`."""
+        return cls(rank // each, workers // each, each, group)
 
     def share(self, batch: Batch) -> Sequence[Draw]:
         """Return the samples of a batch that are this worker's, or its group's."""

@@ -156,10 +156,10 @@ def _kill(job: subprocess.Popen[bytes], victim: int, run: Run) -> None:
         job.wait()
         return
     first = int(run.lock.read_text().split()[1])
-    workers = [p.pid for p in children if "RayTrainWorker" in _title(p)]
-    chosen = first if victim == 0 else next((pid for pid in workers if pid != first), first)
+    workers = [p for p in children if "RayTrainWorker" in _title(p)]
+    chosen = [p for p in workers if (p.pid == first) == (victim == 0)] or workers
     with contextlib.suppress(psutil.NoSuchProcess):
-        psutil.Process(chosen).kill()
+        chosen[0].kill()
 
 
 def _title(process: psutil.Process) -> str:

@@ -119,6 +119,14 @@ def stages(**settings: Any) -> dict[str, Any]:
     [
         ({"data": "/nowhere"}, "no dataset at /nowhere"),
         ({"cluster": {"num_workers": 3}}, "no multiple of 3 workers"),
+        (
+            {"cluster": {"num_workers": 3, "sequence_parallel": 2}},
+            "sequence_parallel 2 does not divide num_workers 3",
+        ),
+        (
+            {"cluster": {"num_workers": 3, "sequence_parallel": 3}},
+            "sequence_parallel 3 does not divide the transformer's 4 attention heads",
+        ),
         ({"model": {"preset": "huge"}}, "no preset is called 'huge'"),
         ({"model": {"path": "/nowhere"}}, "no model at /nowhere"),
         (

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from training.config import Task
 from training.plan import WINDOW_STEPS, Batch, BatchPlan, apportion, spread
+from training.replicas import Replicas
 from training.samples import Bucket, Sample
 
 SQUARE = Bucket("image", 64, 64, 1)
@@ -69,6 +70,20 @@ def test_any_number_of_workers_sees_one_global_sequence(
         shares = [batch.for_worker(rank, world) for rank in range(world)]
         assert len({len(share) for share in shares}) == 1
         assert tuple(draw for share in shares for draw in share) == batch.draws
+
+
+@settings(deadline=None, max_examples=20)
+@given(counts, weights, steps)
+def test_workers_that_share_sequences_take_the_same_samples(
+    count: list[int], weight: list[float], step: int
+) -> None:
+    """Neighbours have one share; the shares, each counted once, are the batch at any number of workers."""
+    batch = make_plan(count, weight, 12).batch(step)
+    for workers, each in ((2, 2), (4, 2), (4, 4), (12, 3), (12, 4)):
+        shares = [Replicas.at(rank, workers, each).share(batch) for rank in range(workers)]
+        groups = [shares[first : first + each] for first in range(0, workers, each)]
+        assert all(share == group[0] for group in groups for share in group)
+        assert tuple(draw for group in groups for draw in group[0]) == batch.draws
 
 
 @settings(deadline=None, max_examples=25)
