@@ -1,6 +1,6 @@
 """kill -9 at random points of a run: each time it goes on, and ends as if nothing had happened.
 
-    python -m tests.drills.kills [--kills 20] [--seed 0] [--sequence-parallel 1] [--zero 1]
+    python -m tests.drills.worker_kills [--kills 20] [--seed 0] [--sequence-parallel 1] [--zero 1]
 
 Trains the tiny model through all stages with two workers under Ray, once undisturbed. Then again, and at
 random steps sends SIGKILL to one of its workers, which Ray starts again, or to the whole job with all its
