@@ -136,8 +136,8 @@ def _omni_11b() -> OmniVideoConfig:
 def _shapes() -> OmniVideoConfig:
     """For the world of shapes at 64 pixels: learns in minutes on one GPU."""
     vision = SiglipConfig(
-        hidden_size=256,
-        intermediate_size=1024,
+        hidden_size=192,
+        intermediate_size=768,
         num_hidden_layers=5,
         num_attention_heads=4,
         image_size=64,
@@ -145,11 +145,11 @@ def _shapes() -> OmniVideoConfig:
     )
     llm = LlmConfig(
         vocab_size=512,
-        hidden_size=384,
-        intermediate_size=1024,
-        num_hidden_layers=6,
-        num_attention_heads=6,
-        num_key_value_heads=6,
+        hidden_size=256,
+        intermediate_size=768,
+        num_hidden_layers=5,
+        num_attention_heads=4,
+        num_key_value_heads=4,
         max_position_embeddings=512,
         rope_parameters={"rope_type": "default", "rope_theta": 10_000.0},
     )
@@ -164,13 +164,13 @@ def _shapes() -> OmniVideoConfig:
             text_dim=256,
             freq_dim=256,
             ffn_dim=1536,
-            num_layers=10,
+            num_layers=8,
         ),
         vae=VaeConfig(
-            base_dim=32, dim_mult=(1, 2, 4), num_res_blocks=1, temperal_downsample=(True, True), patch_size=2
+            base_dim=24, dim_mult=(1, 2, 4), num_res_blocks=1, temperal_downsample=(True, True), patch_size=2
         ),
         text_encoder=TextEncoderConfig(
-            vocab_size=512, d_model=256, d_kv=64, d_ff=512, num_layers=3, num_heads=4, max_tokens=64
+            vocab_size=512, d_model=256, d_kv=64, d_ff=512, num_layers=2, num_heads=4, max_tokens=64
         ),
         scheduler=SchedulerConfig(flow_shift=2.0, flow_shift_720p=2.0),
         condition_budget=256,
@@ -190,14 +190,14 @@ def _shapes() -> OmniVideoConfig:
 
 
 def _shapes_tiny() -> OmniVideoConfig:
-    """For the world of shapes at 32 pixels, images alone: learns in half an hour on two CPU cores."""
+    """For the world of shapes at 64 pixels, images alone: learns in half an hour on two CPU cores."""
     vision = SiglipConfig(
         hidden_size=96,
         intermediate_size=256,
         num_hidden_layers=4,
         num_attention_heads=4,
-        image_size=32,
-        patch_size=4,
+        image_size=64,
+        patch_size=8,
     )
     llm = LlmConfig(
         vocab_size=512,
@@ -218,16 +218,16 @@ def _shapes_tiny() -> OmniVideoConfig:
             num_attention_heads=4, attention_head_dim=32, text_dim=96, freq_dim=64, ffn_dim=384, num_layers=6
         ),
         vae=VaeConfig(
-            base_dim=16, dim_mult=(2, 4, 4), num_res_blocks=1, temperal_downsample=(True, True), patch_size=2
+            base_dim=16, dim_mult=(1, 2, 4), num_res_blocks=1, temperal_downsample=(True, True), patch_size=2
         ),
         text_encoder=TextEncoderConfig(
-            vocab_size=512, d_model=96, d_kv=24, d_ff=192, num_layers=2, num_heads=4, max_tokens=56
+            vocab_size=512, d_model=96, d_kv=24, d_ff=192, num_layers=2, num_heads=4, max_tokens=24
         ),
         scheduler=SchedulerConfig(flow_shift=1.5, flow_shift_720p=1.5),
-        condition_budget=128,
+        condition_budget=96,
         generation=GenerationConfig(
-            height=32,
-            width=32,
+            height=64,
+            width=64,
             num_frames=1,
             fps=8,
             image_steps=20,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from training.encoding.values import View
 
 SCHEME = "shapes"
-KEYS = ("size", "seed")
+KEYS = ("size", "seed", "things")
 _ROLES = ("user", "assistant")
 
 
@@ -54,6 +54,7 @@ class Rendered:
             rows, options = 0, {}
         if rows < 1 or options.keys() - set(KEYS):
             raise InputError(f"{uri} is no world", "opening", "write shapes://ROWS?size=64&seed=0")
+        self._things = options.get("things")
         self._rows, self._seed, self._look = rows, options.get("seed", 0), Look(options.get("size", 64))
 
     @property
@@ -71,7 +72,7 @@ class Rendered:
         return pa.Table.from_pylist(chosen)
 
     def _row(self, task: Task, number: int) -> dict[str, Any]:
-        row, _ = told(task, self._seed, "train", number)
+        row, _ = told(task, self._seed, "train", number, self._things)
         moving, size = task in VIDEO_TASKS, self._look.size
         turns = row.pop("conversation", [])
         said = [
@@ -90,7 +91,7 @@ class Rendered:
         task, _, number = view.sample_id.rpartition("-")
         if task not in get_args(Task):
             raise InputError(f"{self.uri} has no sample {view.sample_id}", "rendering", "open it anew")
-        _, scenes = told(cast("Task", task), self._seed, "train", int(number))
+        _, scenes = told(cast("Task", task), self._seed, "train", int(number), self._things)
         frames = [self._frames(scene, view) for scene in scenes]
         return frames[0], frames[1] if view.task in EDITING else None
 

@@ -58,14 +58,19 @@ def make_row(folder: Path, task: Task, seed: int, split: Split, number: int, loo
     return row
 
 
-def told(task: Task, seed: int, split: Split, number: int) -> tuple[dict[str, Any], list[Scene]]:
-    """A row's texts and `truth`, and the scenes behind its media: of an edit the target, then the source."""
+def told(
+    task: Task, seed: int, split: Split, number: int, things: int | None = None
+) -> tuple[dict[str, Any], list[Scene]]:
+    """A row's texts and `truth`, and the scenes behind its media: of an edit the target, then the source.
+
+    `things` in each scene that is no edit's; left out: as many as it happens.
+    """
     rng = generator("row", seed, split, task, number)
     moving = task in VIDEO_TASKS
     if task in ("image_edit", "video_edit"):
         edit = sample_edit(rng, split, moving)
         return {"instruction": edit.instruction, "truth": edit.as_json()}, [edit.target, edit.source]
-    scene = sample_scene(rng, split, moving)
+    scene = sample_scene(rng, split, moving, things)
     row: dict[str, Any] = {"truth": scene.as_json()}
     if task in ("text_to_image", "text_to_video"):
         row["caption"] = caption(scene, rng, moving)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from omnivideo.evaluation.detector import detect
 from omnivideo.frames import to_uint8
 from training.backbones.config import AutoencoderSection
+from training.backbones.fitting import Batch
 from training.backbones.world import World
 
 SEEN_AT_ONCE = 128
 GAIN, EARLIER = 1.4, 0.1  # of weights at the start
+LOG_VARIANCE = -6.0  # of latents, at the start
 
 
 class AutoencoderLesson:
@@ -36,15 +38,21 @@ class AutoencoderLesson:
         if device.type == "cuda":
             self._frames = [frames.to(device) for frames in self._frames]
 
-    def loss(self, random: torch.Generator, batch: int) -> Tensor:
-        """Return the error of images, or of videos, which are fewer at a time for their frames."""
+    def draw(self, random: torch.Generator, batch: int) -> Batch:
+        """Return images, or videos, which are fewer at a time, and noise for their latents."""
         which = int(torch.randint(len(self._frames), (), generator=random))
         frames = self._frames[which]
         few = max(1, batch // (1 + frames.shape[1] // 4))
         chosen = torch.randint(len(frames), (few,), generator=random)
-        x = pixels(frames[chosen.to(frames.device)].to(self._device))
+        picked = frames[chosen.to(frames.device)].to(self._device)
+        latent = (few, 16, 1 + (frames.shape[1] - 1) // 4, frames.shape[2] // 8, frames.shape[3] // 8)
+        return Batch(str(which), (picked, normal(latent, random, self._device)))
+
+    def loss(self, kind: str, *inputs: Tensor) -> Tensor:
+        """Return the error of what comes back of frames [B, T, H, W, 3], uint8."""
+        frames, noise = inputs
+        x = pixels(frames)
         posterior = self._vae.encode(x).latent_dist
-        noise = torch.randn(posterior.mean.shape, generator=random).to(self._device)
         decoded = self._vae.decode(posterior.mean + posterior.std * noise).sample
         error = decoded.float() - x
         kl = 0.5 * (posterior.mean.float() ** 2 + posterior.var.float() - 1 - posterior.logvar.float()).mean()
@@ -88,7 +96,14 @@ def in_parts(rows: Tensor) -> Iterator[Tensor]:
         yield rows[start : start + SEEN_AT_ONCE]
 
 
-def begin(vae: nn.Module) -> None:
+def normal(shape: Sequence[int], random: torch.Generator, device: torch.device) -> Tensor:
+    """Normal numbers, made on the device by a generator that `random` seeds."""
+    seed = int(torch.randint(2**62, (), generator=random))
+    there = torch.Generator(device).manual_seed(seed)
+    return torch.randn(tuple(shape), generator=there, device=device)
+
+
+def begin(vae: Any) -> None:
     """Start every convolution as one of pictures, whose earlier frames count little at first: Wan's own
     default shares the weight of a picture's nine taps with eighteen that see zeros, and learns half as fast.
     """
@@ -101,6 +116,8 @@ def begin(vae: nn.Module) -> None:
         nn.init.normal_(now, std=GAIN * taps**-0.5)
         if conv.bias is not None:
             nn.init.zeros_(conv.bias)
+    with torch.no_grad():
+        vae.quant_conv.bias[len(vae.quant_conv.bias) // 2 :] = LOG_VARIANCE
 
 
 def pixels(frames: Tensor) -> Tensor:

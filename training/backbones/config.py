@@ -33,6 +33,9 @@ class AutoencoderSection(LessonSection):
 
     learning_rate: float = Field(default=3e-3, gt=0.0)
     weight_decay: float = Field(default=0.0, ge=0.0)
+    path: str | None = Field(
+        default=None, description="take the one in this folder, or a shipped one by its name, and train none"
+    )
     kl_weight: float = Field(default=1e-5, ge=0.0)
 
 
@@ -58,6 +61,9 @@ class BackbonesSection(_Section):
 
     size: int = Field(default=64, ge=32, multiple_of=16, description="pixels a side")
     num_frames: int = Field(default=9, ge=1, description="of videos, 4n+1; 1: images alone")
+    things: int | None = Field(
+        default=None, ge=1, le=4, description="in every scene; left out: one to four, as the world has them"
+    )
     seed: int = Field(default=0, ge=0, description="of scenes, weights and batches")
     processes: int | None = Field(default=None, ge=1, description="that render; left out: one a core")
     autoencoder: AutoencoderSection = AutoencoderSection()

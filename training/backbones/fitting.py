@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.distributed as dist
@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from training.backbones.config import LessonSection
+from training.backbones.graphs import Replayed
 from training.noise import generator
 from training.run import append
 from training.team import Team
@@ -24,13 +25,23 @@ LOG_EVERY = 20  # steps
 LINE = "{name} step {step}/{steps} loss {loss:.4f} rate {rate:.2g} {seconds:.0f} s"
 
 
+class Batch(NamedTuple):
+    """What one step learns from, on the device; all of one kind have the same shapes."""
+
+    kind: str
+    inputs: tuple[Tensor, ...]
+
+
 class Lesson(Protocol):
     """One backbone, what it is shown, and what is measured of it."""
 
     module: nn.Module
 
-    def loss(self, random: torch.Generator, batch: int) -> Tensor:
-        """Return the loss of a batch of so many scenes drawn with `random`, a generator on the CPU."""
+    def draw(self, random: torch.Generator, batch: int) -> Batch:
+        """Return a batch of so many scenes drawn with `random`, a generator on the CPU."""
+
+    def loss(self, kind: str, *inputs: Tensor) -> Tensor:
+        """Return the loss of a batch."""
 
     def report(self) -> dict[str, float]:
         """Return what the backbone can do, in figures."""
@@ -51,8 +62,11 @@ class Fit:
             {"params": matrices, "weight_decay": settings.weight_decay},
             {"params": others, "weight_decay": 0.0},
         ]
-        fused = team.device.type == "cuda"
-        self.optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=fused)
+        cuda = team.device.type == "cuda"
+        self.rate = torch.tensor(settings.learning_rate, device=team.device)
+        more = {"fused": True, "capturable": True} if cuda else {}
+        self.optimizer = torch.optim.AdamW(groups, lr=self.rate, betas=(0.9, 0.98), **more)
+        self.update = Replayed(self._update) if cuda and team.size == 1 else self._update
         self.average = [p.detach().clone() for p in self.parameters]
         self.step, self.before, self.started = 0, 0.0, time.monotonic()
 
@@ -98,20 +112,24 @@ class Fit:
         return min(1.0, max(share, self.step / self.settings.steps))
 
     def _step(self) -> Tensor:
-        rate = self._rate()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.rate.fill_(self._rate())
         random = generator(self.seed, self.name, self.step, self.team.rank)
+        batch = self.lesson.draw(random, max(1, self.settings.batch_size // self.team.size))
+        loss = self.update(*batch)
+        self.step += 1
+        decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
+        return loss
+
+    def _update(self, kind: str, inputs: tuple[Tensor, ...]) -> Tensor:
+        """Take a step; nothing in it may wait for the device, so that it can be captured."""
+        self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(self.team.device.type, torch.bfloat16, enabled=self.team.device.type == "cuda"):
-            loss = self.lesson.loss(random, max(1, self.settings.batch_size // self.team.size))
-        self.optimizer.zero_grad()
+            loss = self.lesson.loss(kind, *inputs)
         loss.backward()  # type: ignore[no-untyped-call]
         self._share_gradients()
         nn.utils.clip_grad_norm_(self.parameters, self.settings.max_grad_norm)
         self.optimizer.step()
-        self.step += 1
-        decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - decay)
         return loss.detach()
 
     def _rate(self) -> float:
@@ -187,8 +205,8 @@ class Fit:
 
 @contextmanager
 def learning(module: nn.Module) -> Iterator[None]:
-    """Have a module learn for a while, whatever it was set to before."""
-    module.requires_grad_(True).train()
+    """Have a module learn for a while; nothing in it drops out."""
+    module.requires_grad_(True).eval()
     try:
         yield
     finally:

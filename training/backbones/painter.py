@@ -15,8 +15,9 @@ from omnivideo.flow import interpolate, sample_time, velocity_target, wan_timest
 from omnivideo.frames import to_uint8
 from omnivideo.shapes.sampling import generator
 from omnivideo.shapes.words import caption
-from training.backbones.autoencoder import in_parts, pixels
+from training.backbones.autoencoder import in_parts, normal, pixels
 from training.backbones.config import PainterSection
+from training.backbones.fitting import Batch
 from training.backbones.world import World
 from training.precision import keep_float32
 
@@ -71,8 +72,8 @@ class PainterLesson:
         self._words = [self._captions(world) for world in worlds]
         self._nothing = self._tokens([""])
 
-    def loss(self, random: torch.Generator, batch: int) -> Tensor:
-        """Return Eq. 4 of images or of videos, each half of the time."""
+    def draw(self, random: torch.Generator, batch: int) -> Batch:
+        """Return latents of images or of videos, each half of the time, with noise, times and words."""
         which = int(torch.randint(len(self._latents), (), generator=random))
         latents = self._latents[which]
         few = max(1, batch if which == 0 else batch // 2)
@@ -81,10 +82,15 @@ class PainterLesson:
         dropped = torch.rand(few, generator=random) < self._settings.caption_dropout
         time = sample_time((few,), random, self._shift).to(self._device)
         x1 = latents[chosen.to(self._device)]
-        x0 = torch.randn(x1.shape, generator=random).to(self._device)
+        x0 = normal(x1.shape, random, self._device)
         ids = self._words[which][chosen, number].long()
         ids[dropped] = self._nothing
-        velocity = self._painter(interpolate(x1, x0, time), time, *self._masked(ids))
+        return Batch(str(which), (x1, x0, time, *self._masked(ids)))
+
+    def loss(self, kind: str, *inputs: Tensor) -> Tensor:
+        """Return Eq. 4."""
+        x1, x0, time, ids, mask = inputs
+        velocity = self._painter(interpolate(x1, x0, time), time, ids, mask)
         loss: Tensor = (velocity - velocity_target(x1, x0)).pow(2).mean()
         return loss
 
@@ -92,7 +98,7 @@ class PainterLesson:
     def report(self) -> dict[str, float]:
         """Return the share of prompts of some categories that one sample each fulfils."""
         figures = {}
-        for tag in CATEGORIES if len(self._frames) > 1 else CATEGORIES[:2]:
+        for tag in CATEGORIES if len(self._frames) > 1 else CATEGORIES[:1]:
             claims = prompts.of_category(tag)
             num_frames = self._frames[-1] if tag == "motion" else 1
             clips = self.paint([one["prompt"] for one in claims], num_frames)

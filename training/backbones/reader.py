@@ -20,6 +20,7 @@ from omnivideo.shapes.words import caption, detailed
 from omnivideo.vision_tower import evenly_spaced
 from training.backbones.autoencoder import pixels
 from training.backbones.config import ReaderSection
+from training.backbones.fitting import Batch
 from training.backbones.world import World
 from training.samples import DESCRIBE
 
@@ -43,15 +44,30 @@ class Reader(nn.Module):
         self.tower, self.mllm, self.text_head = tower, mllm, text_head
 
     def forward(self, frames: Tensor | None, ids: Tensor, mask: Tensor, repeats: int) -> Tensor:
-        """Logits [B·repeats, L, V] of ids about frames [B, F, 3, H, W], `repeats` rows for each clip."""
-        features = None
+        """Logits [B·repeats, L, V] of ids about frames [B, F, 3, H, W], `repeats` rows for each clip.
+
+        As `Mllm.embed` and its forward, without what waits for the device.
+        """
+        media = ids == MEDIA
+        embeds = self.mllm.body.embed_tokens(ids.masked_fill(media, 0))
         if frames is not None:
-            seen = self.mllm.look(frames, self.tower).features
-            clips = seen.view(*frames.shape[:2], *seen.shape[1:])
-            features = clips.repeat_interleave(repeats, dim=0).flatten(0, 1)
-        hidden = self.mllm(self.mllm.embed(ids, features), mask)
+            seen = self.mllm.projector(self.mllm.look(frames, self.tower).features)
+            clips = seen.reshape(len(frames), -1, seen.shape[-1]).repeat_interleave(repeats, dim=0)
+            place = (media.long().cumsum(dim=1) - 1).clamp(min=0)
+            features = clips.gather(1, place.unsqueeze(-1).expand(-1, -1, clips.shape[-1]))
+            embeds = torch.where(media.unsqueeze(-1), features.to(embeds.dtype), embeds)
+        positions = (mask.long().cumsum(dim=1) - 1).clamp(min=0)
+        hidden = self.mllm(embeds, _causal(mask), positions=positions)
         logits: Tensor = self.text_head(hidden)
         return logits
+
+
+def _causal(mask: Tensor) -> Tensor:
+    """What each place may see, [B, 1, L, L]: itself, and real places before it."""
+    length = mask.shape[1]
+    before = torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
+    itself = torch.eye(length, dtype=torch.bool, device=mask.device)
+    return ((before & mask[:, None, :]) | itself)[:, None]
 
 
 class ReaderLesson:
@@ -74,21 +90,27 @@ class ReaderLesson:
         self._unseen = [_Deck(world, words, max_frames, device) for world in unseen]
         self._plain = _Table(words, [[turn] for turn in rewriting()])
 
-    def loss(self, random: torch.Generator, batch: int) -> Tensor:
-        """Return Eq. 2 summed over images, videos and words alone."""
-        parts = [self._of_deck(deck, random, batch) for deck in self._decks]
-        rows = torch.randint(len(self._plain), (max(1, batch // 2),), generator=random)
-        ids, mask, labels = self._plain.rows(rows[:, None], random)
-        logits = self._reader(None, *self._on(ids, mask), 1)
-        parts.append(_cross_entropy(logits, labels.to(self._device)))
-        return torch.stack(parts).sum()
+    def draw(self, random: torch.Generator, batch: int) -> Batch:
+        """Return images, videos and words alone, each with their questions."""
+        inputs: list[Tensor] = []
+        for deck in self._decks:
+            few = max(1, batch // deck.frames.shape[1])
+            scenes = torch.randint(len(deck.table), (few,), generator=random)
+            rows = scenes[:, None].expand(-1, self._settings.questions)
+            inputs += [deck.shown(scenes), *self._on(*deck.table.rows(rows, random))]
+        some = torch.randint(len(self._plain), (max(1, batch // 2),), generator=random)
+        inputs += self._on(*self._plain.rows(some[:, None], random))
+        return Batch("all", tuple(inputs))
 
-    def _of_deck(self, deck: _Deck, random: torch.Generator, batch: int) -> Tensor:
-        number = self._settings.questions
-        scenes = torch.randint(len(deck.table), (max(1, batch // deck.frames.shape[1]),), generator=random)
-        ids, mask, labels = deck.table.rows(scenes[:, None].expand(-1, number), random)
-        logits = self._reader(deck.clips(scenes), *self._on(ids, mask), number)
-        return _cross_entropy(logits, labels.to(self._device))
+    def loss(self, kind: str, *inputs: Tensor) -> Tensor:
+        """Return Eq. 2 summed over images, videos and words alone."""
+        *decks, plain = [inputs[start : start + 4] for start in range(0, len(inputs), 4)]
+        ids, mask, labels = plain
+        parts = [_cross_entropy(self._reader(None, ids, mask, 1), labels)]
+        for frames, ids, mask, labels in decks:
+            logits = self._reader(_clips(frames), ids, mask, self._settings.questions)
+            parts.append(_cross_entropy(logits, labels))
+        return torch.stack(parts).sum()
 
     @torch.no_grad()
     def report(self) -> dict[str, float]:
@@ -104,7 +126,7 @@ class ReaderLesson:
                 ids, mask, labels = deck.table.rows(
                     index, torch.Generator().manual_seed(0), descriptions=False
                 )
-                logits = self._reader(deck.clips(scenes), *self._on(ids, mask), CHECKED)
+                logits = self._reader(_clips(deck.shown(scenes)), *self._on(ids, mask), CHECKED)
                 found = _right(logits.cpu(), labels)
                 right, total = right + int(found.sum()), total + len(found)
             figures[f"{deck.kind}_answers"] = right / total
@@ -157,8 +179,7 @@ class _Table:
         first, after = self._starts[scenes.flatten()], self._starts[scenes.flatten() + 1]
         count = (after - first - (0 if descriptions else 1)).clamp(min=1)
         row = first + (torch.rand(len(first), generator=random) * count).long()
-        width = int(self._mask[row].sum(dim=1).max())
-        ids, mask = self._ids[row, -width:], self._mask[row, -width:]
+        ids, mask, width = self._ids[row], self._mask[row], self._ids.shape[1]
         place = torch.arange(width) >= width - self._answers[row, None]
         return ids, mask, torch.where(place, ids, UNLABELLED)
 
@@ -172,9 +193,14 @@ class _Deck:
         turns = [_turns(scene, number, world) for number, scene in enumerate(world.scenes)]
         self.table = _Table(words, turns, shown.shape[1])
 
-    def clips(self, scenes: Tensor) -> Tensor:
-        """Frames [B, F, 3, H, W] in [-1, 1]."""
-        return pixels(self.frames[scenes.to(self.frames.device)]).transpose(1, 2)
+    def shown(self, scenes: Tensor) -> Tensor:
+        """Frames [B, F, H, W, 3], uint8."""
+        return self.frames[scenes.to(self.frames.device)]
+
+
+def _clips(frames: Tensor) -> Tensor:
+    """uint8 [B, F, H, W, 3] -> [B, F, 3, H, W] in [-1, 1]."""
+    return pixels(frames).transpose(1, 2)
 
 
 def _turns(scene: Scene, number: int, world: World) -> list[Turn]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any, get_args
 
 import torch
 
+import omnivideo
 from omnivideo.build import build_part
 from omnivideo.config import LlmConfig, MllmConfig, OmniVideoConfig, SiglipConfig
+from omnivideo.shapes.sampling import Split
 from training.atomic import write_folder, write_json
 from training.backbones import folders
 from training.backbones.autoencoder import AutoencoderLesson, begin
@@ -32,6 +35,7 @@ LESSONS: tuple[LessonName, ...] = get_args(LessonName)
 UNSEEN = 192  # scenes of each kind that reports are of
 RECORD = "backbones.json"
 STEP = "backbones"
+SHIPPED = Path(omnivideo.__file__).parent / "weights"
 
 
 def train_backbones(
@@ -85,6 +89,8 @@ class Backbones:
 
     def _autoencoder(self) -> dict[str, Any]:
         settings = self.settings.autoencoder
+        if settings.path is not None:
+            return self._taken(settings.path)
         vae: Any = build_part("vae", self.base, self.settings.seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed)
@@ -93,6 +99,18 @@ class Backbones:
         report = self._fit("autoencoder", lesson, settings)
         self._write("autoencoder", lambda folder: vae.save_pretrained(folder, safe_serialization=True))
         return report
+
+    def _taken(self, path: str) -> dict[str, Any]:
+        """Copy a trained autoencoder; return what the summary says of it."""
+        folder = Path(path) if Path(path, "config.json").is_file() else SHIPPED / path
+        if not (folder / "config.json").is_file():
+            known = ", ".join(sorted(one.name for one in SHIPPED.glob("*")))
+            raise InputError(f"no autoencoder at {path}", STEP, f"give its folder, or one of {known}")
+        self._write("autoencoder", lambda target: shutil.copytree(folder, target))
+        return {
+            **{"name": _phase("autoencoder"), "steps": 0, "trainable": 0, "frozen": 0},
+            **{"first_loss": 0.0, "last_loss": 0.0, "taken": str(folder)},
+        }
 
     def _reader(self) -> dict[str, Any]:
         from omnivideo.tokens import learned_tokenizer
@@ -121,7 +139,7 @@ class Backbones:
         settings = self.settings.painter
         entries = self.base.text_encoder.vocab_size
         tokenizer = learned_tokenizer(said_in_the_world(), entries, append_eos=True)
-        vae = AutoencoderKLWan.from_pretrained(self.folder / "autoencoder")
+        vae = AutoencoderKLWan.from_pretrained(self.folder / "autoencoder").float()
         vae.requires_grad_(False).eval()
         names = ("text_encoder", "dit")
         parts: list[Any] = [build_part(name, self.base, self.settings.seed) for name in names]
@@ -149,17 +167,12 @@ class Backbones:
     def _unseen(self) -> list[World]:
         return [make_world(view, UNSEEN) for view in self._views("test")]
 
-    def _views(self, split: Any) -> list[View]:
-        lengths = dict.fromkeys((1, self.settings.num_frames))
+    def _views(self, split: Split) -> list[View]:
+        settings = self.settings
+        lengths = dict.fromkeys((1, settings.num_frames))
+        purpose = "learning" if split == "train" else "report"
         return [
-            View(
-                self.settings.size,
-                frames,
-                self.settings.seed,
-                "learning" if split == "train" else "report",
-                split,
-            )
-            for frames in lengths
+            View(settings.size, frames, settings.seed, purpose, split, settings.things) for frames in lengths
         ]
 
     def _processes(self) -> int:

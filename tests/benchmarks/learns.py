@@ -1,0 +1,184 @@
+"""Proof on one GPU that the three stages learn: backbones, stages and judging as processes of their own.
+
+No cluster is started and no dataset is read: `training.loop` runs in this process, on a rendered world.
+    python -m tests.benchmarks.learns backbones REQUEST.json --only autoencoder painter
+    python -m tests.benchmarks.learns stage REQUEST.json --stage 3 --seconds stage-3=120
+    python -m tests.benchmarks.learns judge MODEL OUT image think --limit 48
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+START = time.monotonic()
+KEPT = 24  # samples of each part whose frames are written
+
+
+def main() -> None:
+    """Do what the arguments ask."""
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("backbones")
+    one.add_argument("request")
+    one.add_argument("--only", nargs="*")
+    one = commands.add_parser("stage")
+    one.add_argument("request")
+    one.add_argument("--stage", default=None)
+    one.add_argument("--wait", action="store_true", help="until the run's backbones are there")
+    one.add_argument("--seconds", nargs="*", default=[], help="PHASE=SECONDS, the most that it takes")
+    one = commands.add_parser("judge")
+    one.add_argument("model")
+    one.add_argument("out")
+    one.add_argument("parts", nargs="+")
+    one.add_argument("--wait", action="store_true", help="until the model is there")
+    one.add_argument("--limit", type=int)
+    one.add_argument("--samples", type=int, default=4)
+    one.add_argument("--batch", type=int, default=128)
+    one.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    import torch
+
+    if torch.cuda.is_available():
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
+    else:
+        torch.set_num_threads(1)
+    {"backbones": backbones, "stage": stage, "judge": judge}[asked.command](asked)
+    print(f"{asked.command}: {time.monotonic() - START:.0f} s in all", flush=True)
+
+
+def wait_for(model: Path) -> None:
+    """Return when a model's folder is there; whoever waits has its imports behind it."""
+    while not (model / "model_index.json").is_file():
+        time.sleep(0.3)
+
+
+def team() -> Any:
+    """Join a group of one."""
+    import torch
+
+    from training.engine import join
+    from training.team import Team
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": "0", "WORLD_SIZE": "1"}
+    os.environ.update({**group, "LOCAL_RANK": "0"})
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    join(device)
+    return Team.current(device)
+
+
+def read(path: str) -> Any:
+    """The request."""
+    from training.config import TrainRequest
+
+    return TrainRequest.model_validate_json(Path(path).read_text())
+
+
+def backbones(asked: Any) -> None:
+    """Train some backbones, and put the model together once all are there."""
+    from training.backbones.stage import LESSONS, train_backbones
+    from training.run import Run
+
+    request = read(asked.request)
+    only = LESSONS if asked.only is None else asked.only
+    train_backbones(request, Run(Path(request.out).resolve()), team(), only)
+
+
+def stage(asked: Any) -> None:
+    """Train one stage, or all; a phase that has used its seconds takes no further steps."""
+    import training.stage
+    from training.loop import train
+    from training.phase import PhaseLoop
+
+    limits = {name: float(value) for name, value in (pair.split("=") for pair in asked.seconds)}
+
+    class Limited(PhaseLoop):
+        begun = 0.0
+
+        def _step(self, step: int) -> None:
+            self.begun = self.begun or time.monotonic()
+            used = time.monotonic() - self.begun
+            if used < limits.get(self.phase.name, 1e9):
+                super()._step(step)
+                if step % 50 == 0:
+                    entry = json.loads(self.work.run.metrics.read_text().rsplit("\n", 2)[-2])
+                    losses = {name: round(loss, 4) for name, loss in entry["tasks"].items()}
+                    print(f"{self.phase.name} {step} {used:.0f} s {losses}", flush=True)
+
+    training.stage.PhaseLoop = Limited
+    request = read(asked.request).model_copy(update={"only_stage": asked.stage, "version": 0})
+    one = team()
+    if asked.wait:
+        wait_for(Path(request.out, "init"))
+    train(request, one)
+
+
+def judge(asked: Any) -> None:
+    """Judge a model, write the scores and some of what it made."""
+    import numpy as np
+    import torch
+
+    from omnivideo.evaluation.run import Plan, evaluate
+    from omnivideo.evaluation.scores import summarise
+    from omnivideo.pipeline import OmniVideoPipeline
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if asked.wait:
+        wait_for(Path(asked.model))
+    pipeline = OmniVideoPipeline.from_pretrained(asked.model).to(device)
+    pipeline.set_progress_bar_config(disable=True)
+    shape = pipeline.omni_config.generation
+    out = Path(asked.out)
+    out.mkdir(parents=True, exist_ok=True)
+    for part in asked.parts:
+        plan = Plan(
+            *(shape.height, max(5, shape.num_frames), (part,), asked.limit, asked.samples),
+            batch=asked.batch,
+            seed=asked.seed,
+        )
+        with torch.autocast(device, torch.bfloat16, enabled=False):
+            records = list(evaluate(pipeline, plan))
+        scores = summarise(records)
+        (out / f"{part}.json").write_text(json.dumps(scores, indent=1))
+        print(f"{part} after {time.monotonic() - START:.0f} s: {json.dumps(scores)}", flush=True)
+        chosen = list(kept(records))
+        told = [
+            {
+                "group": r.group,
+                "prompt": r.prompt,
+                "correct": r.correct,
+                "reason": r.reason,
+                "psnr": r.outside_psnr,
+            }
+            for r in chosen
+        ]
+        (out / f"{part}-samples.json").write_text(json.dumps(told))
+        frames = {f"made{i}": r.frames for i, r in enumerate(chosen) if r.frames is not None}
+        frames |= {f"source{i}": r.source for i, r in enumerate(chosen) if r.source is not None}
+        np.savez_compressed(out / f"{part}-samples.npz", **frames)
+
+
+def kept(records: Any) -> Iterator[Any]:
+    """Some of each group, right ones and wrong ones."""
+    seen: dict[tuple[str, bool], int] = {}
+    groups = {record.group for record in records}
+    most = max(1, KEPT // (2 * len(groups)))
+    for record in records:
+        key = (record.group, record.correct)
+        seen[key] = seen.get(key, 0) + 1
+        if seen[key] <= most:
+            yield record
+
+
+if __name__ == "__main__":
+    main()
