@@ -71,6 +71,13 @@ def encode(
     run: Annotated[
         str | None, typer.Option(metavar="RUN", help="ask this run's model: the vision head's tokens, too")
     ] = None,
+    prune: Annotated[
+        bool,
+        typer.Option(
+            "--prune", help="encode nothing; list shards that no dataset version or encoder matches"
+        ),
+    ] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="with --prune: delete them")] = False,
     source: Sources = None,
     set_: Set = None,
     version: Version = None,
@@ -89,6 +96,9 @@ def encode(
     section, run_id = loaded.mix.encoded, requests.new_run_id()
     folder = out or (section.folder if section else f"{data.rstrip('/')}-encoded")
     request = requests.train(loaded, data, run or "", run_id, version, _checked(stage), folder)
+    if prune or remove:
+        _prune(request, remove and prune, json)
+        return
     preflight.encode(request)
     with terminal("encode", as_json=json) as term:
         result = _run(term, loaded, lambda flows: flows.encode(request, run_id, loaded.cluster.address))
@@ -99,6 +109,26 @@ def encode(
         term.print(f"log      {term.log}")
         if json:
             term.print_json(_contract(result))
+
+
+def _prune(document: dict[str, Any], remove: bool, json: bool) -> None:
+    from training.config import TrainRequest
+    from training.encoding.pruning import prune
+
+    request, size = TrainRequest.model_validate(document), 0
+    assert request.mix.encoded is not None
+    found = prune(request, request.mix.encoded, remove)
+    for entry in found:
+        size += entry.bytes
+        if not json:
+            typer.echo(f"{entry.shard}  {entry.bytes / 2**20:8,.1f} MiB  {entry.why}")
+    if json:
+        import json as to_json
+
+        typer.echo(to_json.dumps({"stale": [entry._asdict() for entry in found], "removed": remove}))
+    else:
+        done = "removed" if remove else "stale; --prune --remove deletes them" if found else "stale"
+        typer.echo(f"{len(found)} shards, {size / 2**20:,.1f} MiB, {done}")
 
 
 def train(

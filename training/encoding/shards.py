@@ -140,8 +140,21 @@ class Shards:
 
     def described(self) -> Iterator[dict[str, Any]]:
         """Yield what every value is of (the columns of `describe`)."""
-        for _, table in self._tables(LIGHT):
-            yield from table.to_pylist()
+        for _, rows in self.by_shard():
+            yield from rows
+
+    def by_shard(self) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """Yield each shard's name and what its values are of."""
+        for name, table in self._tables(LIGHT):
+            yield name, table.to_pylist()
+
+    def size(self, name: str) -> int:
+        """Return a shard's bytes."""
+        return int(self._fs.size(f"{self._room}/{name}"))
+
+    def remove(self, name: str) -> None:
+        """Delete a shard."""
+        self._fs.rm_file(f"{self._room}/{name}")
 
     def open(self, name: str) -> pq.ParquetFile:
         """Open a shard. Raises InputError if it is damaged."""
