@@ -86,7 +86,23 @@ def place(uri: str) -> Place:
         # What others have written in the meantime is to be seen: a run looks again at what it staged.
         fresh = {"use_listings_cache": False} if issubclass(found, AsyncFileSystem) else {}
         fs = fsspec.filesystem(scheme, **found._get_kwargs_from_urls(uri), **fresh)
+        if getattr(fs, "session", fs) is None:
+            fs.session = _unhesitating_session(fs.kwargs)
         return Place(fs, str(found._strip_protocol(uri)))
+
+
+def _unhesitating_session(options: Mapping[str, Any]) -> Any:
+    """A session of S3's client that sends what it writes without asking first.
+
+    Asked to, aiohttp waits for the store's `100 Continue` without any timeout: a store that stalls in that
+    moment would hang a run for ever.
+    """
+    from aiobotocore.session import AioSession
+    from botocore.handlers import add_expect_header
+
+    session = AioSession(**options)
+    session.unregister("before-call.s3", add_expect_header)
+    return session
 
 
 def info(at: Place) -> dict[str, Any] | None:

