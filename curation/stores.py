@@ -97,7 +97,7 @@ def _unhesitating_session(options: Mapping[str, Any]) -> Any:
     Asked to, aiohttp waits for the store's `100 Continue` without any timeout: a store that stalls in that
     moment would hang a run for ever.
     """
-    from aiobotocore.session import AioSession
+    from aiobotocore.session import AioSession  # type: ignore[import-untyped]
     from botocore.handlers import add_expect_header
 
     session = AioSession(**options)
