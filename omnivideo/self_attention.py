@@ -58,9 +58,11 @@ class SelfAttention(WanAttnProcessor):  # type: ignore[misc]  # diffusers ships 
 
 
 def _projected(attn: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries, keys and values [B, T, C] each; one by one where a layer is more than linear (a LoRA's)."""
+    """Queries, keys and values [B, T, C] each; one by one where a layer is more than linear (a LoRA's), or
+    has its weights only while it runs itself (ZeRO-3's).
+    """
     layers = (attn.to_q, attn.to_k, attn.to_v)
-    if not all(type(layer) is nn.Linear for layer in layers):
+    if not all(type(layer) is nn.Linear and layer.weight.numel() for layer in layers):
         query, key, value = (layer(x) for layer in layers)
         return query, key, value
     weight, bias = (torch.cat([getattr(layer, name) for layer in layers]) for name in ("weight", "bias"))

@@ -97,12 +97,14 @@ class _Net(nn.Module):
 
     def __init__(self) -> None:
         from omnivideo.decoder import build_dit
+        from training.speed.attention import NATIVE, use
 
         super().__init__()
         torch.manual_seed(0)
         self.twice, self.norm = nn.Linear(8, 16), nn.LayerNorm(16)
         self.left, self.right = nn.Linear(16, 16), nn.Linear(16, 16, bias=False)
         self.dit = build_dit(_DIT)
+        use(self.dit, NATIVE)
 
     def forward(self, latents: Tensor, time: Tensor, words: Tensor, branch: str) -> Tensor:
         """One loss a sample, in float32."""
