@@ -77,6 +77,11 @@ def _position(request: TrainRequest) -> tuple[list[StageName], ModelSection]:
     asked = wanted(request.only_stage)
     run = Run(Path(request.out).resolve())
     finished = [stage for stage in STAGES if request.out and run.record(stage)]
+    if not finished and request.backbones is not None:
+        if not request.out or not run.init.exists():
+            what = "the recipe's backbones are not trained yet"
+            raise InputError(what, STEP, "train --stage backbones first, then encode with --run RUN")
+        return list(asked), ModelSection(path=str(run.init))
     if not finished:
         path = request.model.path  # made whole: workers are at home elsewhere
         changes = {"path": str(Path(path).resolve())} if path else {}
