@@ -128,7 +128,9 @@ class Engine:
                     if offset in owner:  # else it pads
                         found[owner[offset]].append(tensor)
                     offset += tensor.numel()
-            squares = torch.stack([nn.utils.get_total_norm(found[label]).double() ** 2 for label in labels])
+            here = self._masters[0].device  # of what this worker has none of, the norm is a zero on the CPU
+            norms = [nn.utils.get_total_norm(found[label]).to(here, torch.float64) for label in labels]
+            squares = torch.stack(norms) ** 2
             if dist.is_initialized():
                 dist.all_reduce(squares)
             self._by_part = dict(zip(labels, squares.sqrt().tolist(), strict=True))

@@ -14,6 +14,7 @@ def step(number: int) -> dict[str, Any]:
     """A logged step."""
     flow = {**LOSSES, "quartiles": {"0.25-0.50": 2.0}, "tokens": 100, "seconds": 0.5, "data_wait": 0.1}
     head = {"kind": "step", "phase": "stage-3", "step": number, "grad_norm": 1.0, "learning_rate": 1e-4}
+    head["grad_norms"] = {"adapter": 0.6, "dit": 0.8, "vision_head": None}
     return {**head, **flow, "memory_gib": 3.0, "mfu": 0.4, "tokens_per_second": 200.0}
 
 
@@ -32,7 +33,7 @@ def read(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def test_a_step_is_a_point_on_each_curve(tmp_path: Path) -> None:
-    """Losses by task and quartile, gradient norm, rate, waiting, tokens, seconds, memory."""
+    """Losses by task and quartile, gradient norms also by part, rate, waiting, tokens, seconds, memory."""
     curves = Curves(tmp_path / "tensorboard")
     curves.begin([])
     curves.add(step(1))
@@ -44,6 +45,8 @@ def test_a_step_is_a_point_on_each_curve(tmp_path: Path) -> None:
         "loss_by_kind/train/flow": [(1, 2.0)],
         "loss_by_quartile/train/0.25-0.50": [(1, 2.0)],
         "gradient_norm": [(1, 1.0)],
+        "gradient_norm_by_part/adapter": [(1, 0.6)],
+        "gradient_norm_by_part/dit": [(1, 0.8)],
         "learning_rate": [(1, 0.0001)],
         "memory_gib": [(1, 3.0)],
         "mfu": [(1, 0.4)],

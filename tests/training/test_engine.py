@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 from collections.abc import Callable
@@ -84,12 +85,14 @@ def two_ranks(folder: Path) -> None:
     found["plain"], norms = plain(range(STEPS))
     net = Net()
     engine = Engine(net, SETTINGS, CPU)
-    ours = []
+    ours, by_part = [], []
     for step in range(STEPS):
         if step == 2:
             save_file(engine.shard(), folder / f"shard-{dist.get_rank()}.safetensors")
             found["at 2"] = net.values()
-        ours.append(advance(engine, step).grad_norm)
+        stepped = advance(engine, step)
+        ours.append(stepped.grad_norm)
+        by_part.append(math.hypot(*stepped.parts.values()))
     found["ours"] = net.values()
     applied = advance(engine, STEPS, poisoned=True).applied
     found["poisoned"] = net.values()
@@ -104,6 +107,7 @@ def two_ranks(folder: Path) -> None:
     found["norms"] = {
         "plain": torch.tensor(norms),
         "ours": torch.tensor(ours),
+        "by part": torch.tensor(by_part),
         "applied": torch.tensor(applied),
     }
     if dist.get_rank() == 0:
@@ -145,6 +149,7 @@ def found(folder: Path) -> dict[str, Tensors]:
 def test_gradients_are_those_of_plain_data_parallel_training(found: dict[str, Tensors]) -> None:
     """ZeRO-1 agrees over accumulation, clipping, a layer run twice and a branch that one rank never takes."""
     torch.testing.assert_close(found["norms"]["ours"], found["norms"]["plain"], rtol=1e-4, atol=0)
+    torch.testing.assert_close(found["norms"]["by part"], found["norms"]["plain"], rtol=1e-4, atol=0)
     torch.testing.assert_close(found["ours"], found["plain"], rtol=1e-5, atol=1e-6)
 
 
