@@ -17,6 +17,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 from transformers import UMT5EncoderModel
 
+from omnivideo import lora
 from omnivideo.adapter import Adapter
 from omnivideo.answering import answer
 from omnivideo.build import LATENT_CHANNELS, PARTS
@@ -103,7 +104,8 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, **options: Any) -> OmniVideoPipeline:
-        """Load a folder or hub id, safetensors only; a single `dtype` leaves the autoencoder in float32.
+        """Load a folder or hub id, safetensors only; a single `dtype` leaves the autoencoder in float32. A
+        LoRA in the folder is merged into the transformer.
 
         Raises InputError for a local folder that holds something else.
         """
@@ -114,7 +116,15 @@ class OmniVideoPipeline(DiffusionPipeline):  # type: ignore[misc]  # diffusers s
         if dtype is not None:
             options["dtype"] = dtype
         pipeline: OmniVideoPipeline = super().from_pretrained(str(folder), use_safetensors=True, **options)
+        if (Path(folder) / lora.FOLDER).is_dir():
+            pipeline.add_lora(Path(folder) / lora.FOLDER)
         return pipeline
+
+    def add_lora(self, path: str | Path, scale: float = 1.0) -> None:
+        """Merge a LoRA of the transformer, a file or its folder, into the weights in memory. Raises
+        InputError if it fits another model.
+        """
+        lora.merge(self.dit, lora.load(path), scale)
 
     def save_pretrained(
         self, folder: str | Path, lineage: Mapping[str, Any] | None = None, **options: Any

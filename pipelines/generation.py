@@ -22,6 +22,7 @@ def generate(
     think: bool = False,
     seed: int = 0,
     num_frames: int | None = None,
+    lora: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Generate with the model folder `model`, write `out`, and return `file`, `prompt` and `seed`.
@@ -40,7 +41,10 @@ def generate(
     if num_frames is None and Path(out).suffix.lower() in PICTURES:
         num_frames = 1
     media.check_target(out, num_frames)
-    result = load(model)(
+    pipeline = load(model)
+    if lora:
+        pipeline.add_lora(lora)
+    result = pipeline(
         prompt,
         source=source,
         think=think,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from training.backbones.config import BackbonesSection
+from training.lora import LoraSection
 from training.speed.config import Mode, SpeedSection
 
 Task = Literal[
@@ -189,6 +190,9 @@ class JointSection(StageSection):
     learning_rate: float = Field(default=1e-5, gt=0.0)
     fps: float = Field(default=12.0, gt=0.0)
     best_share: Share = Field(default=0.5, gt=0.0, description="the higher-quality subset of section 4.3")
+    lora: LoraSection | None = Field(
+        default=None, description="a low-rank adaptation of the transformer; left out: all its weights train"
+    )
     generation_first_share: Share = 0.5
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omnivideo.card import describe
+from omnivideo.lora import FOLDER
 from training.atomic import write_folder
 
 if TYPE_CHECKING:
+    from omnivideo.lora import Lora
     from omnivideo.model import OmniVideoModel
 
 
@@ -21,17 +23,24 @@ def export(
     trained: Iterable[str],
     folder: Path,
     lineage: Mapping[str, Any] | None = None,
+    adapted: Lora | None = None,
 ) -> None:
     """Write the model to `folder`: parts `trained` from memory, all else as files from `base`, and a card and
-    lineage file that say where it comes from.
+    lineage file that say where it comes from; beside them, apart, what `adapted` the transformer.
 
     Taking frozen parts over as files keeps their bytes and types, whatever they were cast to for computing.
     """
     parts: dict[str, Any] = dict(model.parts())
+    # A LoRA of the base was merged into the weights when they were loaded: it is written with them.
+    written = {*trained, *(["dit"] if adapted and (base / FOLDER).exists() else [])}
 
     def write(partial: Path) -> None:
         shutil.copytree(base, partial, copy_function=_link)
-        for name in trained:
+        if "dit" in written:
+            shutil.rmtree(partial / FOLDER, ignore_errors=True)
+        if adapted:
+            adapted.save(partial / FOLDER)
+        for name in sorted(written):
             shutil.rmtree(partial / name)  # never write into a linked file: it is the earlier model's too
             parts[name].save_pretrained(partial / name, safe_serialization=True)
         describe(partial, model.config, lineage or {})

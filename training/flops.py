@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ TRAINS, CROSSED, ASKED = 3, 2, 1
 class Flops:
     """Counts for one phase of `model`, in which `trainable` parts train."""
 
-    def __init__(self, model: OmniVideoModel, trainable: Sequence[str]) -> None:
+    def __init__(self, model: OmniVideoModel, trainable: Iterable[str]) -> None:
         self._config, self._trainable = model.config, set(trainable)
         self._body = _matrices(model.mllm, without=("embed", "projector", "visual", "vision"))
         self._layers = _count_layers(model.mllm)

@@ -26,7 +26,7 @@ from training.evaluation import Evaluation
 from training.flops import Flops
 from training.loader import Loader
 from training.memory import Memory
-from training.parts import count_parameters
+from training.parts import count_parameters, trained
 from training.plan import Batch, Draw
 from training.replicas import Replicas
 from training.run import entries
@@ -51,7 +51,7 @@ class PhaseLoop:
         self.work, self.phase, self.plan = work, phase, plan
         self.stages = work.request.stages
         self.settings: StageSection = phase.settings(self.stages)
-        self.trainee = Trainee(model, phase.trainable, self.settings.recompute in {"selective", "full"})
+        self.trainee = Trainee(model, phase.trainable, self.settings, self.stages.seed)
         self.zero = zero_of(phase, work.request.cluster)
         self.engine = Engine(
             *(self.trainee, self.settings, work.team.device, self.stages.ema_decay),
@@ -87,8 +87,8 @@ class PhaseLoop:
             self._tell_unsaved,
         )
         self.skipped, self.stopping = 0, False
-        self.flops = Flops(model, phase.trainable)
         self.counts = count_parameters(model.parts())
+        self.flops = Flops(model, trained(phase, self.counts))
 
     def _set_up(self, model: OmniVideoModel) -> Speed:
         buckets, each = [bucket for bucket, _ in self.plan.streams], self.replicas.each

@@ -38,3 +38,11 @@ def _in_float32(kind: Any) -> Any:
 
 def _up(value: Any) -> Any:
     return value.float() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+
+
+def halve_language_model(model: Any, device: torch.device) -> None:
+    """Hold the language model, which never trains, in bf16 on a GPU: autocast computes in it anyway, and
+    would cast its weights anew for every token. The encoding job and training do so alike.
+    """
+    if device.type == "cuda":
+        model.mllm.to(torch.bfloat16)

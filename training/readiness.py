@@ -13,6 +13,7 @@ from omnivideo.config import OmniVideoConfig
 from training import checkpoint as checkpoints
 from training.config import EDITING, ModelSection, TrainRequest
 from training.errors import InputError
+from training.lora import check_peft
 from training.origin import check_origin, configuration
 from training.run import Run
 from training.samples import Bucket
@@ -34,6 +35,8 @@ def check(run: Run, request: TrainRequest, scored: Sequence[Scored], version: in
         from omnivideo.sequence import check_heads
 
         check_heads(config.dit.num_attention_heads, request.cluster.sequence_parallel)
+    if request.stages.stage_3.lora and "3" in wanted(request.only_stage):
+        check_peft()
     for stage in wanted(request.only_stage):
         for phase in phases_of(stage):
             _check_condition(phase, plan_phase(phase, request, scored, version), config)
@@ -96,6 +99,8 @@ def _misfits(found: Checkpoint, model: Path) -> Iterator[str]:
     sizes: dict[str, dict[str, int]] = {}
     for name, length in (entry for group in found.manifest.layout for entry in group):
         part, _, parameter = name.removeprefix("parts.").partition(".")
+        if ".lora_" in parameter:  # beside the base's weights, not of them
+            continue
         if part not in sizes:
             sizes[part] = _sizes(model / part)
         have = sizes[part].get(parameter)

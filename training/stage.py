@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from omnivideo.lora import Lora, merge
 from training import checkpoint as checkpoints
 from training import export
 from training.checkpoint import Checkpoint
 from training.errors import TrainingError
 from training.frozen import check_unchanged, digests
 from training.lineage import of_model
+from training.lora import take_out
 from training.parts import count_parameters
+from training.parts import trained as trained_of
 from training.phase import PhaseLoop
+from training.precision import halve_language_model
 from training.run import entries, first_and_last, rewind
 from training.schedule import Scored, plan_phase
 from training.stages import Phase, StageName, phases_of
@@ -44,11 +48,13 @@ def train_stage(work: Work, stage: StageName, samples: Sequence[Scored]) -> None
         plan = plan_phase(phase, work.request, samples, work.dataset.version)
         here = found if found and found.manifest.phase == phase.name else None
         PhaseLoop(work, phase, plan, model).run(here)
+    counts, adapted = count_parameters(model.parts()), take_out(model.dit)
+    changed = set(trained) - ({"dit"} if adapted else set())
     after = digests(model.parts())
-    check_unchanged(before, after, f"stage {stage}", set(before) - set(trained))
+    check_unchanged(before, after, f"stage {stage}", set(before) - changed)
     if work.team.rank == 0:
-        phases = _summaries(work, stage, model)
-        export.export(base, model, trained, work.run.stage_model(stage), of_model(work.run, stage, phases))
+        phases = _summaries(work, stage, counts)
+        _export(work, stage, model, changed, phases, adapted)
         export.copy(work.run.stage_model(stage), work.run.model)
         proof = {"trained": trained, "before": before, "after": after}
         record = {"stage": stage, "seconds": time.time() - started, **proof}
@@ -56,8 +62,26 @@ def train_stage(work: Work, stage: StageName, samples: Sequence[Scored]) -> None
         write_page(work.run)
 
 
+def _export(
+    work: Work,
+    stage: StageName,
+    model: OmniVideoModel,
+    changed: set[str],
+    phases: Sequence[Mapping[str, Any]],
+    adapted: Lora | None,
+) -> None:
+    """Write the stage's model, with what adapted its transformer merged or apart."""
+    section = work.request.stages.stage_3.lora
+    if adapted and section and section.export == "merged":
+        merge(model.dit, adapted)
+        changed, adapted = changed | {"dit"}, None
+    lineage, folder = of_model(work.run, stage, phases), work.run.stage_model(stage)
+    export.export(work.run.base(stage), model, sorted(changed), folder, lineage, adapted)
+
+
 def _place(model: OmniVideoModel, work: Work) -> None:
     """Put the model on the worker's device, but for encoders whose word is already in shards."""
+    halve_language_model(model, work.team.device)
     told = work.encoded is not None and not work.request.stages.clips.prompts
     for name, part in model.parts().items():
         part.to("cpu" if told and name in {"vae", "text_encoder"} else work.team.device)
@@ -81,17 +105,17 @@ def _remaining(phases: Sequence[Phase], found: Checkpoint | None) -> list[Phase]
     return list(phases[names.index(found.manifest.phase) if found else 0 :])
 
 
-def _summaries(work: Work, stage: StageName, model: OmniVideoModel) -> list[dict[str, Any]]:
+def _summaries(work: Work, stage: StageName, counts: Mapping[str, int]) -> list[dict[str, Any]]:
     log, summaries = entries(work.run.metrics), []
-    counts = count_parameters(model.parts())
     for phase in phases_of(stage):
         first, last = first_and_last(log, phase.name)
+        trains = trained_of(phase, counts)
         summaries.append(
             {
                 "name": phase.name,
                 "steps": phase.settings(work.request.stages).steps,
-                "trainable": sum(n for name, n in counts.items() if name in phase.trainable),
-                "frozen": sum(n for name, n in counts.items() if name not in phase.trainable),
+                "trainable": sum(n for name, n in counts.items() if name in trains),
+                "frozen": sum(n for name, n in counts.items() if name not in trains),
                 "first_loss": first,
                 "last_loss": last,
             }

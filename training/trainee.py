@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from omnivideo.flow import interpolate, velocity_target
 from omnivideo.losses import alignment_loss, text_loss, vision_loss
+from training.config import StageSection
+from training.lora import insert, lora_of
 from training.precision import keep_float32
 from training.samples import Kind
 from training.speed.attention import choose_without_cudnn
@@ -36,10 +38,17 @@ class Cell:
 class Trainee(nn.Module):
     """The parts named `trainable`, float32 and ready for gradients; all other parts of `model` take none.
 
-    With `recompute`, the language model's layers are computed again for gradients that cross it.
+    The phase's `settings` say whether the language model's layers are computed again for gradients that cross
+    it, and whether the transformer's own weights stay frozen for a LoRA, drawn from `seed`, to train.
     """
 
-    def __init__(self, model: OmniVideoModel, trainable: Sequence[str], recompute: bool = False) -> None:
+    def __init__(
+        self,
+        model: OmniVideoModel,
+        trainable: Sequence[str],
+        settings: StageSection | None = None,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
         choose_without_cudnn()
         self._model = (model,)  # in a tuple: not a submodule
@@ -48,8 +57,11 @@ class Trainee(nn.Module):
         parts: dict[str, Any] = dict(model.parts())
         self.parts = nn.ModuleDict({name: parts[name].float() for name in trainable})
         self.parts.requires_grad_(True).train()
-        self._recompute = recompute
-        if recompute:
+        lora = lora_of(settings)
+        if lora is not None:
+            insert(model.dit, lora, seed)
+        self._recompute = settings is not None and settings.recompute in {"selective", "full"}
+        if self._recompute:
             parts["mllm"].enable_gradient_checkpointing()
 
     @property

@@ -32,6 +32,7 @@ def generate(
     steps: Annotated[int | None, typer.Option(min=1, help="default: 50 for an image, 40 for a video")] = None,
     guidance: Annotated[float | None, typer.Option(help="default: 5.0 for an image, 3.0 for a video")] = None,
     fps: Annotated[int | None, typer.Option(min=1, help="of the video")] = None,
+    lora: Annotated[str | None, typer.Option(metavar="FOLDER", help="add this LoRA to the model")] = None,
     seed: Annotated[int, typer.Option()] = 0,
     json: Json = False,
 ) -> None:
@@ -40,7 +41,7 @@ def generate(
 
     sizes = {"num_frames": frames, "height": height, "width": width, "fps": fps}
     options: dict[str, Any] = {**sizes, "steps": steps, "guidance_scale": guidance, "seed": seed}
-    result = generation.generate(model, prompt, out, source=source, think=think, **options)
+    result = generation.generate(model, prompt, out, source=source, think=think, lora=lora, **options)
     if json:
         print_json(result)
         return

@@ -10,6 +10,7 @@ from omnivideo.config import preset
 from omnivideo.model import OmniVideoModel
 from tests.training.conftest import tiny_request
 from training.cells import CellMaker
+from training.config import StageSection
 from training.encoding.encoders import Encoders
 from training.encoding.on_the_fly import OnTheFly
 from training.loader import Loader
@@ -51,7 +52,8 @@ def test_recomputing_layers_gives_the_same_gradients(phase: Phase, dataset: str)
     found = []
     for recompute in (False, True):
         model = OmniVideoModel.build(preset("tiny"))
-        trainee = Trainee(model, phase.trainable, recompute)
+        settings = StageSection(recompute="full" if recompute else "none")
+        trainee = Trainee(model, phase.trainable, settings)
         blocks = Blocks(model.dit, "full" if recompute else "none", compiled=False, max_graphs=1)
         found.append(gradients(trainee, cells_of(phase, model, dataset)))
         blocks.remove()

@@ -19,6 +19,7 @@ from training.encoding.shards import TYPES, Shards, describe, packed, stored_typ
 from training.encoding.values import Value, View
 from training.loader import Loader
 from training.origin import configuration
+from training.precision import halve_language_model
 from training.samples import Bucket
 
 AHEAD = 4  # samples decoded while frozen parts see the one before
@@ -98,6 +99,7 @@ class Worker:
         else:
             model = OmniVideoModel.from_pretrained(section.path)
         device = torch.device("cuda" if cluster.use_gpu else "cpu")
+        halve_language_model(model, device)
         for part in USED:
             getattr(model, part).to(device)
         model.requires_grad_(False).eval()

@@ -66,7 +66,6 @@ def work(config: dict[str, Any]) -> None:
 
 def _phase(root: Path, name: str, document: dict[str, Any], size: str, team: Any) -> None:
     from omnivideo.model import OmniVideoModel
-    from training import phase as loops
     from training.curves import Curves
     from training.encoding.from_shards import Encoded
     from training.encoding.identity import identify
@@ -75,6 +74,7 @@ def _phase(root: Path, name: str, document: dict[str, Any], size: str, team: Any
     from training.schedule import plan_phase
     from training.stage import _place
     from training.stages import PHASES
+    from training.work import Work
 
     root.mkdir(parents=True, exist_ok=True)
     request = TrainRequest.model_validate(document)
@@ -85,7 +85,7 @@ def _phase(root: Path, name: str, document: dict[str, Any], size: str, team: Any
     encoded = Encoded(shards, shards.index(), identify(base), request.mix.encoded.dtype)
     replicas = Replicas.of(team, request.cluster.sequence_parallel)
     dataset: Any = None  # all of it is in the shards
-    shared = loops.Work(request, folder, team, dataset, Curves(folder.curves), replicas, encoded)
+    shared = Work(request, folder, team, dataset, Curves(folder.curves), replicas, encoded)
     model = OmniVideoModel.from_pretrained(base)
     _place(model, shared)
     phase = next(phase for phase in PHASES if phase.name == name)

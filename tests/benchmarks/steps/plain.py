@@ -86,8 +86,8 @@ def bare(
     """
     phase = next(phase for phase in PHASES if phase.name == stage)
     model = _model(size, device)
-    trainee = Trainee(model, phase.trainable, mode in {"selective", "full"})
     settings = StageSection(recompute="auto" if mode is None else mode)
+    trainee = Trainee(model, phase.trainable, settings)
     stages = StagesSection(speed=SpeedSection(compile=compiled))
     speed = set_up(model, stages, settings, [size.bucket], Team(device=device), 1)
     trained = [p for p in trainee.parameters() if p.requires_grad]

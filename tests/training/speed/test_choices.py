@@ -30,7 +30,13 @@ def test_each_mode_keeps_less_than_the_one_before(tokens: int) -> None:
 
 @pytest.mark.parametrize(
     ("gibibytes", "tokens", "mode"),
-    [(139, 32_760, "none"), (79, 32_760, "light"), (45, 32_760, "selective"), (79, 900, "none")],
+    [
+        (139, 32_760, "none"),
+        (79, 32_760, "elementwise"),
+        (65, 32_760, "light"),
+        (45, 32_760, "selective"),
+        (79, 900, "none"),
+    ],
 )
 def test_auto_takes_the_fastest_mode_that_fits(
     gibibytes: int, tokens: int, mode: str, monkeypatch: pytest.MonkeyPatch
