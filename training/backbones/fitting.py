@@ -76,7 +76,7 @@ class Fit:
         saved, running, first = time.monotonic(), None, None
         while self._progress() < 1.0:
             loss = self._step()
-            if self.step % LOG_EVERY == 0:
+            if self.step == 1 or self.step % LOG_EVERY == 0:
                 running = float(loss)
                 first = running if first is None else first
                 self._tell(running)
