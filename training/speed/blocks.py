@@ -19,9 +19,6 @@ from training.speed.config import Mode
 from training.speed.recompute import recomputed
 
 BACKEND = "inductor"
-VARIANTS = 4
-"""Graphs of one shape at most: the first block of a frozen transformer gets input without a gradient, masks
-may be there or not."""
 
 
 class Blocks:
@@ -29,19 +26,17 @@ class Blocks:
 
     def __init__(self, dit: Any, mode: Mode, compiled: bool, max_graphs: int) -> None:
         self._dit, self._mode, self._max_graphs = dit, mode, max_graphs
-        self._shapes: dict[tuple[object, ...], bool] = {}  # whether what was compiled can be believed
-        self._forward = type(
-            dit.blocks[0]
-        ).forward  # the class's own: an instance's is about to be taken over
+        self._graphs: dict[tuple[object, ...], bool] = {}  # whether what was compiled can be believed
+        self._forward = type(dit.blocks[0]).forward  # its class's: the instances' are taken over below
         self._plain = recomputed(self._forward, mode, dit.config.ffn_dim)
         self._compiled = self._compile() if compiled else None
         for block in dit.blocks:
             block.forward = functools.partial(self._run, block)
 
     @property
-    def shapes(self) -> int:
-        """How many shapes run compiled."""
-        return sum(self._shapes.values())
+    def graphs(self) -> int:
+        """How many graphs are in use."""
+        return sum(self._graphs.values())
 
     def remove(self) -> None:
         """Leave the blocks as they were."""
@@ -59,19 +54,20 @@ class Blocks:
 
     def _admits(self, block: Any, inputs: tuple[Any, ...]) -> bool:
         mask = getattr(block.attn2.processor, "mask", None)
-        shape = (inputs[0].shape, inputs[1].shape, None if mask is None else mask.shape)
-        if shape not in self._shapes and len(self._shapes) < self._max_graphs:
+        tokens, condition = inputs[:2]
+        shape = (tokens.shape, condition.shape, None if mask is None else mask.shape)
+        kind = (*shape, tokens.requires_grad)  # not those of a frozen transformer's first block
+        if kind not in self._graphs and len(self._graphs) < self._max_graphs:
             wrong = differing(self._compiled, self._plain, block, inputs) if self._compiled else []
-            self._shapes[shape] = not wrong
+            self._graphs[kind] = not wrong
             if wrong:
                 names = ", ".join(wrong[:5])
                 print(f"blocks of {tuple(shape[0])} run uncompiled: compiled, gradients of {names} are wrong")
-        return self._shapes.get(shape, False)
+        return self._graphs.get(kind, False)
 
     def _compile(self) -> Callable[..., Any]:
-        torch._dynamo.config.recompile_limit = max(
-            torch._dynamo.config.recompile_limit, VARIANTS * self._max_graphs
-        )
+        most = 2 * self._max_graphs  # beyond, dynamo would go over to uncompiled blocks without a word
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, most)
         from torch._inductor import config as inductor
 
         inductor.triton.mix_order_reduction = False  # see training.speed.checking

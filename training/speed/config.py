@@ -21,7 +21,10 @@ class SpeedSection(BaseModel):
         "graph takes about a minute once",
     )
     max_graphs: int = Field(
-        default=8, ge=1, description="compiled shapes of a phase; buckets beyond run uncompiled"
+        default=8,
+        ge=1,
+        description="graphs of a phase, one a bucket, two where the transformer is frozen; buckets beyond "
+        "run uncompiled",
     )
     attention: Literal["auto", "cudnn", "flash", "efficient", "native"] = Field(
         default="auto",

@@ -54,7 +54,7 @@ def trained(
         blocks.remove()
     parameters = [p.grad.flatten() for p in dit.parameters() if p.grad is not None]
     assert c.grad is not None
-    return out.detach(), torch.cat([*parameters, c.grad.flatten()]), blocks.shapes
+    return out.detach(), torch.cat([*parameters, c.grad.flatten()]), blocks.graphs
 
 
 def apart(found: Tensor, expected: Tensor) -> float:
@@ -121,6 +121,6 @@ def test_buckets_beyond_the_limit_run_uncompiled(dit: Any, monkeypatch: pytest.M
     for frames in (1, 2, 3, 1):
         out = dit(torch.randn(1, 16, frames, 4, 4), torch.tensor([1.0]), condition, return_dict=False)[0]
         out.sum().backward()
-    assert blocks.shapes == 2
+    assert blocks.graphs == 2
     blocks.remove()
     assert not any("forward" in vars(block) for block in dit.blocks)
