@@ -30,7 +30,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(INSTALL) --upgrade pip setuptools wheel $(QUIETLY)
 	@$(INSTALL) "torch==$(TORCH)" $(QUIETLY)
-	@$(INSTALL) --constraint constraints.txt --editable ".[sample,ocr,models,s3,test]" $(QUIETLY)
+	@$(INSTALL) --constraint constraints.txt --editable ".[sample,ocr,models,s3,lora,test]" $(QUIETLY)
 	@touch $(READY)
 
 clean:
