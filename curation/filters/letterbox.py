@@ -30,6 +30,7 @@ OUTER_LINES = 4  # at the frame's edge, to know the colour from
 OUTER_SHARE = 0.25  # of these lines' pixels may show something else: a logo, a timecode
 BAR_SHARE = 0.3  # of a bar's pixels may show something else: subtitles
 STEP_SHARE = 0.5  # of the picture's own share by which the share must jump at the bar's edge
+ENOUGH = 320  # pixels of a line
 PICTURE_SHARE = 0.3  # a picture shows something at this share of its pixels at least
 
 
@@ -83,7 +84,8 @@ def bars(frames: Pictures) -> tuple[int, int, int, int]:
 
 
 def _opposite(frames: Pictures) -> tuple[int, int]:
-    """Lines of the bars at both ends of [T, lines, pixels]."""
+    """Lines of the bars at both ends of [T, lines, pixels]; of long lines every n-th pixel says as much."""
+    frames = frames[:, :, :: max(1, frames.shape[2] // ENOUGH)]
     (first, colour), (last, other) = _bar(frames), _bar(frames[:, ::-1])
     slack = max(2, frames.shape[1] // 50)
     if not (first and last and abs(first - last) <= slack and abs(colour - other) <= SAME):
