@@ -21,12 +21,10 @@ from numpy.typing import NDArray
 from curation.media.scene_view import SceneView
 
 Bytes = NDArray[np.uint8]
-REACH = (
-    4  # frames on either side; repeats of up to three (12 or 8 drawings a second) are not taken for stills
-)
-REPEAT = (
-    1.0  # a smaller step, in PySceneDetect's difference, may be a repeated frame: it says nothing of motion
-)
+# Frames on either side; repeats of up to three (12 or 8 drawings a second) are not taken for stills.
+REACH = 4
+# A smaller step, in PySceneDetect's difference, may be a repeated frame: it says nothing of motion.
+REPEAT = 1.0
 MEMORY = 16  # frames before a cut that are searched for steps that are none
 BINS = 8  # of each of blue, green and red
 COARSE = (16, 9)  # width, height

@@ -122,7 +122,6 @@ class _VideoScan:
         needs = self.needs | (set() if self.request.known else {self.small})
         self.sampler = Sampler(needs, fps, *stored, self.turns, self.request.split.trim_frames)
         self.splitter = Splitter(self.request.split, fps)
-        self.lags = self.splitter.lag > 0
         self.held: deque[tuple[float, Any]] = deque()  # frames whose scene is not known yet
         self.closings: deque[Closing] = deque()  # spans of which not all frames have been sampled yet
         self.released = 0  # frames that were
@@ -143,7 +142,7 @@ class _VideoScan:
         """Show a frame to the detector; it is sampled when its scene is known."""
         if closings := self.splitter.push(time, self.splitter.view(frame)):
             self.closings += closings
-        self.held.append((time, self._light(frame) if self.lags else frame))
+        self.held.append((time, self._light(frame)))
         while self.released < self.splitter.settled:
             self._release()
 

@@ -82,3 +82,17 @@ def curated(command_line: CommandLine, media: Path) -> tuple[Path, dict[str, Any
     done = command_line.run("curate", "tiny", "--source", str(media), "--out", str(dataset), "--json")
     assert done.returncode == 0, done.stderr
     return dataset, json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The tiny preset's folder, whose answers are short."""
+    import torch
+
+    from omnivideo.config import preset
+    from omnivideo.model import OmniVideoModel
+
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("model")
+    OmniVideoModel.build(preset("tiny"), seed=0).save_pretrained(folder)
+    return str(folder)

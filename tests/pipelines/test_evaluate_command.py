@@ -8,26 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from curation.errors import InputError
 from omnivideo import media
-from omnivideo.config import preset
-from omnivideo.model import OmniVideoModel
 from pipelines import jobs, requests
 from pipelines import recipe as recipes
 from tests.pipelines.in_process import ask, refused, say
 
 QUICK = ("--limit", "1", "--samples", "1", "--steps", "1", "--size", "32", "--frames", "5")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The tiny preset's folder."""
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("model")
-    OmniVideoModel.build(preset("tiny"), seed=0).save_pretrained(folder)
-    return str(folder)
 
 
 def test_scores_are_written_beside_a_page(model: str, tmp_path: Path) -> None:

@@ -5,24 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from omnivideo import media
-from omnivideo.config import preset
-from omnivideo.model import OmniVideoModel
 from omnivideo.pipeline import OmniVideoPipeline
 from tests.pipelines.in_process import ask, refused, say
 
 QUICK = ("--steps", "2")
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The tiny preset's folder, whose answers are short."""
-    torch.set_num_threads(1)
-    folder = tmp_path_factory.mktemp("model")
-    OmniVideoModel.build(preset("tiny"), seed=0).save_pretrained(folder)
-    return str(folder)
 
 
 def test_a_video_is_written_at_its_size(model: str, tmp_path: Path) -> None:
