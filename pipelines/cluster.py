@@ -34,8 +34,20 @@ class ClusterError(RuntimeError):
 
 def _state_file() -> Path:
     # One cluster per environment: workers must run the same interpreter and the same Ray as the command.
-    key = hashlib.sha256(sys.prefix.encode()).hexdigest()[:8]
-    return home() / f"cluster-{key}.json"
+    return home() / f"cluster-{_key(sys.prefix)}.json"
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def folder() -> Path:
+    """Return where the local cluster keeps its sockets and logs: short, as a socket's name holds 107 bytes.
+
+    Each cluster needs its own. Ray notes there which cluster was started last and gives every job that
+    address: of two clusters that share a folder, one has its jobs sent to the other, which asks for its token.
+    """
+    return Path(os.environ.get("RAY_TMPDIR", "/tmp")) / f"ray-omnivideo-{_key(str(_state_file()))}"  # noqa: S108
 
 
 def _token_file() -> Path:
@@ -119,7 +131,7 @@ def _start(num_cpus: int) -> str:
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--port=0"),
         *("--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}"),
         *(f"--num-cpus={num_cpus}", f"--object-store-memory={OBJECT_STORE_BYTES}", "--disable-usage-stats"),
-        *("--dashboard-agent-listen-port=0", "--dashboard-agent-grpc-port=0"),
+        *("--dashboard-agent-listen-port=0", "--dashboard-agent-grpc-port=0", f"--temp-dir={folder()}"),
     ]
     with log.open("w") as out:
         process = subprocess.Popen(
