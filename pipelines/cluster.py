@@ -45,9 +45,9 @@ def folder() -> Path:
     """Return where the local cluster keeps its sockets and logs: short, as a socket's name holds 107 bytes.
 
     Each cluster needs its own. Ray notes there which cluster was started last and gives every job that
-    address: of two clusters that share a folder, one has its jobs sent to the other, which asks for its token.
+    address: of two that share a folder, one has its jobs sent to the other, which refuses its token.
     """
-    return Path(os.environ.get("RAY_TMPDIR", "/tmp")) / f"ray-omnivideo-{_key(str(_state_file()))}"  # noqa: S108
+    return Path(os.environ.get("RAY_TMPDIR", "/tmp")) / f"ray-omnivideo-{_key(str(_state_file()))}"
 
 
 def _token_file() -> Path:

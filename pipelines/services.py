@@ -141,7 +141,8 @@ def _disks() -> Iterator[Finding]:
     from pipelines import cluster
     from pipelines.home import home
 
-    for what, path in (("disk, here", Path.cwd()), ("disk, state", home()), ("disk, Ray", cluster.folder().parent)):
+    ray = cluster.folder().parent
+    for what, path in (("disk, here", Path.cwd()), ("disk, state", home()), ("disk, Ray", ray)):
         total, used, free = shutil.disk_usage(path)
         found = f"{free / 1e9:,.0f} GB free at {path}"
         if used > RAY_FULL * total:
