@@ -38,26 +38,28 @@ def orphans(dataset: str) -> int:
     return len(files - versions - {str(root / "_seen.parquet")})
 
 
-def steps(run: str) -> list[tuple[str, int]]:
-    """Phase and number of each training step in the run's log."""
+def losses(run: str) -> list[tuple[tuple[str, int], float]]:
+    """Phase, number and loss of each training step in the run's log."""
     lines = (Path(run) / "metrics.jsonl").read_text().splitlines()
     told = [json.loads(line) for line in lines]
-    return [(one["phase"], one["step"]) for one in told if one["kind"] == "step"]
+    return [((one["phase"], one["step"]), one["loss"]) for one in told if one["kind"] == "step"]
 
 
-def losses(run: str) -> list[tuple[str, int, float]]:
-    """Phase, steps and last loss of each stage of a finished run."""
-    stages = json.loads((Path(run) / "summary.json").read_text())["stages"]
-    return [(one["name"], one["steps"], one["last_loss"]) for one in stages]
+def weights(run: str) -> dict[str, bytes]:
+    """The bytes of each file of weights of a finished run's model."""
+    model = Path(run) / "model"
+    return {str(path.relative_to(model)): path.read_bytes() for path in model.rglob("*.safetensors")}
 
 
 def compare_training(run: str, expected: str) -> dict[str, Any]:
-    """Steps lost and doubled, and the largest difference of a stage's last loss from the expected run's."""
-    counts, whole = Counter(steps(run)), set(steps(expected))
-    pairs = zip(losses(run), losses(expected), strict=True)
+    """Steps lost and doubled, the largest difference of a step's loss, and files of weights that differ."""
+    found, whole = losses(run), dict(losses(expected))
+    counts, mine, theirs = Counter(step for step, _ in found), weights(run), weights(expected)
+    assert theirs
     return {
-        "steps": counts.total(),
-        "lost": len(whole - counts.keys()),
+        "steps": len(found),
+        "lost": len(whole.keys() - counts.keys()),
         "doubled": sum(count - 1 for count in counts.values()),
-        "loss differs by": max(abs(mine[2] - theirs[2]) for mine, theirs in pairs),
+        "losses differ by": max(abs(loss - whole[step]) for step, loss in found if step in whole),
+        "other weights": sum(mine.get(name) != theirs.get(name) for name in mine.keys() | theirs.keys()),
     }

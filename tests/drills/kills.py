@@ -2,8 +2,9 @@
 
 `python -m tests.drills.kills --kills 30 --out FOLDER`. Each run is the command that a user gives. It is
 killed three times over, at a random moment and in turn by its command, its job's driver, a Ray worker, the
-raylet or the Prefect server. Started again each time, it has to end with the rows, or the steps and losses,
-of a run that nobody touched. Writes a table in Markdown.
+raylet or the Prefect server. Started again each time, it has to end with the rows, or the loss curve and the
+weights, of a run that nobody touched: of the same code, on the same media folder. Writes a table in Markdown;
+exits with 1 if anything is lost, doubled or otherwise. Started again in the same folder, it goes on.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines import jobs
 from tests.drills import checks, services
+from tests.drills.record import Kill, Record
 
 KILLS_A_RUN = 3
 STARTS = 25  # of one command, before the drill calls it stuck
@@ -38,16 +41,6 @@ SHORT = [
 
 
 @dataclass
-class Kill:
-    """One kill: of which run, whom, how many seconds after its start, what the run was doing."""
-
-    run: str
-    victim: str
-    seconds: float
-    doing: str
-
-
-@dataclass
 class Work:
     """One kind of run: how to start it, and what to compare its end with."""
 
@@ -58,20 +51,21 @@ class Work:
     seconds: float = 20.0  # a whole run takes so long
 
 
-def main() -> None:
-    """Run the drill."""
+def main() -> int:
+    """Run the drill; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
-    random.seed(asked.seed)
     asked.out.mkdir(parents=True, exist_ok=True)
     drill = Drill(asked.out.resolve())
+    random.seed(f"{asked.seed} {len(drill.record.kills)}")
     try:
         drill.run(asked.kills)
     finally:
         drill.services.down()
+    return 0 if drill.record.good() else 1
 
 
 class Drill:
@@ -80,20 +74,18 @@ class Drill:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.services = services.Services(folder)
-        self.kills: list[Kill] = []
-        self.ends: list[tuple[str, int, dict[str, Any]]] = []
+        self.record = Record.of(folder)
 
     def run(self, kills: int) -> None:
         """Kill that many times, curation and training in turn; write the table after each run."""
         media = _media(self.folder / "media")
         curation, data = self._reference_curation(media)
         training = self._reference_training(data)
-        number = 0
-        while len(self.kills) < kills:
+        while (done := len(self.record.kills)) < kills:
+            number = len(self.record.ends)
             work = (curation, training)[number % 2]
-            self._one(work, f"{work.name}-{number}", min(KILLS_A_RUN, kills - len(self.kills)))
-            number += 1
-            (self.folder / "table.md").write_text("\n".join(self.table()) + "\n")
+            self._one(work, f"{work.name}-{number}", min(KILLS_A_RUN, kills - done))
+            self.record.save()
 
     def _reference_curation(self, media: Path) -> tuple[Work, str]:
         def command(out: str, address: str) -> list[str]:
@@ -105,7 +97,7 @@ class Drill:
         expected = dict(checks.rows(out))
         work.check = lambda dataset: {
             **checks.compare(checks.rows(dataset), expected),
-            "orphans": checks.orphans(dataset),
+            "stray files": checks.orphans(dataset),
         }
         return work, out
 
@@ -120,40 +112,44 @@ class Drill:
 
     def _whole(self, work: Work, out: str) -> float:
         address = self.services.up()
-        if Path(out).exists():
-            return work.seconds
-        began = time.monotonic()
-        if _start(work.command(out, address), self.folder / "untouched.log").wait() != 0:
-            raise RuntimeError(f"{work.name} fails untouched; see {self.folder / 'untouched.log'}")
-        return time.monotonic() - began
+        if work.name not in self.record.untouched:
+            shutil.rmtree(out, ignore_errors=True)
+            began = time.monotonic()
+            if _start(work.command(out, address), self.folder / "untouched.log").wait() != 0:
+                raise RuntimeError(f"{work.name} fails untouched; see {self.folder / 'untouched.log'}")
+            self.record.untouched[work.name] = time.monotonic() - began
+            self.record.save()
+        return self.record.untouched[work.name]
 
     def _one(self, work: Work, name: str, kills: int) -> None:
-        """One run, killed `kills` times and started again until it ends well."""
+        """One run, killed `kills` times and started again until it ends well; one with a fault is kept."""
         out, log, left = str(self.folder / name), self.folder / f"{name}.log", kills
+        shutil.rmtree(out, ignore_errors=True)  # of a drill that was stopped amid this run
         for start in range(1, STARTS + 1):
             address = self.services.up()
             began = time.monotonic()
             process = _start(work.command(out, address), log)
             if left:
-                left -= self._kill(work, name, process, log)
+                left -= self._kill(work, name, process)
             if process.wait() == 0 and not left:
-                self.ends.append((name, start, work.check(out)))
-                shutil.rmtree(out)
+                if self.record.end(name, start, work.check(out)):
+                    shutil.rmtree(out)
                 return
             if process.returncode == 0:  # it was faster than the kill: once more from the beginning
                 work.seconds = min(work.seconds, time.monotonic() - began)
                 shutil.rmtree(out)
-        self.ends.append((name, STARTS, {"stuck": True}))
+        self.record.end(name, STARTS, {"stuck": 1})
 
-    def _kill(self, work: Work, name: str, process: subprocess.Popen[bytes], log: Path) -> bool:
-        victim = VICTIMS[len(self.kills) % len(VICTIMS)]
+    def _kill(self, work: Work, name: str, process: subprocess.Popen[bytes]) -> bool:
+        victim = VICTIMS[len(self.record.kills) % len(VICTIMS)]
         began = time.monotonic()
         moment = began + random.uniform(0.2, 0.9) * work.seconds
         while process.poll() is None:
             if time.monotonic() >= moment and self._strike(victim, work, str(self.folder / name), process):
-                doing = _doing(log)
-                self.kills.append(Kill(name, victim, time.monotonic() - began, doing))
-                print(self.kills[-1], flush=True)
+                doing = _doing(self.folder / "home" / "logs", process.pid)
+                kill = Kill(name, victim, time.monotonic() - began, doing)
+                self.record.kills.append(kill)
+                print(kill, flush=True)
                 return True
             time.sleep(0.1)
         return False
@@ -170,15 +166,6 @@ class Drill:
             return services.kill_driver(work.module, out)
         return services.kill_worker() if victim == "Ray worker" else services.kill_raylet()
 
-    def table(self) -> Iterator[str]:
-        """The drill so far, in Markdown."""
-        yield "| kill | run | victim | after | it was doing |\n|---|---|---|---|---|"
-        for number, kill in enumerate(self.kills, 1):
-            yield f"| {number} | {kill.run} | {kill.victim} | {kill.seconds:.1f} s | {kill.doing} |"
-        yield "\n| run | starts | at its end |\n|---|---|---|"
-        for name, starts, found in self.ends:
-            yield f"| {name} | {starts} | {', '.join(f'{key} {value}' for key, value in found.items())} |"
-
 
 VICTIMS = ("command", "job driver", "Ray worker", "raylet", "Prefect server")
 
@@ -193,14 +180,12 @@ def _at(address: str) -> list[str]:
     return ["--set", f"cluster.address={address}"]
 
 
-def _doing(log: Path) -> str:
-    """The newest stage that the command has told of since it was started last."""
+def _doing(logs: Path, command: int) -> str:
+    """The newest stage that the job has told the command of, whose process id is in its log's name."""
     told = ["starting"]
-    for line in log.read_text().splitlines():
-        if line.startswith("starting"):
-            told = ["starting"]
-        elif " in " in line or " step " in line:
-            told.append(line.split()[0])
+    for log in logs.glob(f"*-{command}.log"):
+        events = [jobs.parse_event(line) for line in log.read_text(errors="replace").splitlines()]
+        told += [str(event["stage"]) for event in events if event and event["event"] == "progress"]
     return told[-1]
 
 
@@ -221,4 +206,4 @@ def _media(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
