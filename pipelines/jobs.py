@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curation.errors import InputError
-from pipelines import cluster
+from pipelines import cluster, endings
 from pipelines.home import home
 from pipelines.joblog import JobLog
 
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 Event = dict[str, Any]
 EVENT_PREFIX = "@omnivideo "
 ENDING = {"result", "error"}  # events; others tell how far it is, and of single samples
-ENDED = {"SUCCEEDED", "FAILED", "STOPPED"}
+ENDED = {"SUCCEEDED", "FAILED", "STOPPED", endings.GONE}
+SILENT_SECONDS = 15.0  # of a cluster that does not answer, until it counts as gone
 
 
 class JobFailed(RuntimeError):
-    """A Ray Job ended without a result; the message says what it last reported and where its log is."""
+    """A Ray Job ended without a result; the message is one line: what happened, and what to do next."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def run(job: Job, on_event: Callable[[Event], None], log: Path) -> Event:
         submission = _running(client, job) or _submit(client, job)
     try:
         with JobLog(log, job.module, str(job.request.get("run_id", ""))) as lines:
-            return _follow(client, submission, on_event, lines)
+            return _follow(client, submission, on_event, lines, job.module)
     except KeyboardInterrupt:
         stop(job)  # what still runs would keep the cluster
         raise
@@ -158,35 +159,33 @@ def _write_request(job: Job) -> str:
 
 
 def _follow(
-    client: JobSubmissionClient, submission: str, on_event: Callable[[Event], None], log: JobLog
+    client: JobSubmissionClient,
+    submission: str,
+    on_event: Callable[[Event], None],
+    log: JobLog,
+    module: str,
 ) -> Event:
     last: Event = {}
+    stage = "starting"
 
     def take(line: str) -> None:
-        nonlocal last
+        nonlocal last, stage
         event = parse_event(line)
         log.write(line, event)
         if event is None:
             return
         if event["event"] == "progress":
+            stage = str(event["stage"])
             on_event(event)
         elif event["event"] in ENDING:
             last = event
 
-    _tail(client, submission, take)
-    status = _wait_ended(client, submission)
-    if last.get("event") == "result" and status == "SUCCEEDED":
+    ending = _tail(client, submission, take)
+    if last.get("event") == "result" and ending.status in {"SUCCEEDED", endings.GONE}:
         return last
     if last.get("event") == "error" and last.get("kind") == "input":
         raise InputError(last["what"], step=last["step"], next_step=last["next"])
-    raise JobFailed(_why(last, status, log.path))
-
-
-def _why(last: Event, status: str, log: Path) -> str:
-    said = (
-        f"{last['what']} (step: {last['step']})" if last.get("event") == "error" else f"it ended as {status}"
-    )
-    return f"{said}; the whole log: {log}"
+    raise JobFailed(endings.tell(module, ending, last, stage, log.path))
 
 
 def parse_event(line: str) -> Event | None:
@@ -200,8 +199,8 @@ def parse_event(line: str) -> Event | None:
     return event if isinstance(event, dict) and "event" in event else None
 
 
-def _tail(client: JobSubmissionClient, submission: str, take: Callable[[str], None]) -> None:
-    """Hand each line of the job's log to `take`, until the job ends."""
+def _tail(client: JobSubmissionClient, submission: str, take: Callable[[str], None]) -> endings.Ending:
+    """Hand each line of the job's log to `take`, until the job ends; return how it did."""
 
     async def read() -> None:
         rest = ""
@@ -216,14 +215,26 @@ def _tail(client: JobSubmissionClient, submission: str, take: Callable[[str], No
         with contextlib.suppress(ConnectionError, OSError, RuntimeError):
             asyncio.run(read())
         # A socket may close early; events are cumulative: reading the log again from its start is harmless.
-        if client.get_job_status(submission).value in ENDED:
-            return
+        ending = _ending(client, submission)
+        if ending.status in ENDED:
+            return ending
         time.sleep(1.0)
 
 
-def _wait_ended(client: JobSubmissionClient, submission: str) -> str:
+def _ending(client: JobSubmissionClient, submission: str) -> endings.Ending:
+    """How it ended, or that it runs; a cluster that is silent or has forgotten the job is gone with it."""
+    deadline = time.monotonic() + SILENT_SECONDS
     while True:
-        status = str(client.get_job_status(submission).value)
-        if status in ENDED:
-            return status
+        try:
+            found = client.get_job_info(submission)
+        except (OSError, RuntimeError) as error:
+            if time.monotonic() >= deadline:
+                return endings.Ending(endings.GONE, message=str(error))
+            time.sleep(1.0)
+        else:
+            return endings.Ending(str(found.status.value), found.driver_exit_code, found.message or "")
+
+
+def _wait_ended(client: JobSubmissionClient, submission: str) -> None:
+    while _ending(client, submission).status not in ENDED:
         time.sleep(0.2)
