@@ -7,6 +7,7 @@ object, written only where there is none, that its holder renews; one that is no
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import socket
 import threading
@@ -23,6 +24,11 @@ LEASE = "_lease-"  # how such files are called; Delta passes over names that sta
 BEAT_SECONDS = 15.0
 STALE_SECONDS = 90.0  # without a beat; by the clock of who waits, so that clocks need not agree
 POLL_SECONDS = 0.5
+
+UNANSWERED = (
+    "the lease %s is not renewed: the store does not answer (%s); after %.0f s another run may take it"
+)
+logger = logging.getLogger(__name__)
 
 
 class Lease(Protocol):
@@ -145,6 +151,7 @@ class _InStore:
         return True
 
     def _renew(self) -> None:
+        silent = False  # a store that does not answer is told of once, until it answers again
         while not self._stop.wait(BEAT_SECONDS):
             try:
                 etag = self._tag()
@@ -155,8 +162,12 @@ class _InStore:
             except FileNotFoundError:
                 self.lost = True
                 return
-            except Exception:  # noqa: BLE001 - a store that does not answer is asked again at the next beat
-                continue
+            except Exception as error:  # noqa: BLE001 - a store that does not answer is asked again next beat
+                if not silent:
+                    logger.warning(UNANSWERED, self._at.path, type(error).__name__, STALE_SECONDS)
+                silent = True
+            else:
+                silent = False
 
     def _write(self, **how: Any) -> None:
         self._beats += 1

@@ -5,10 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
+from s3fs import S3FileSystem
 
 from curation.dataset import open_dataset
 from curation.store import lease
@@ -16,6 +19,7 @@ from curation.store.lease import leased_if_free
 from curation.stores import place
 from tests.curation.sources.conftest import BUCKET
 from tests.curation.whole_run import active_files, data_files, request
+from tests.drills.stall import stalling
 
 RUN = """
 import sys
@@ -120,3 +124,28 @@ def test_a_lease_that_was_taken_over_says_so(s3: Any, monkeypatch: pytest.Monkey
     first.release()
     assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] == 1
     second.release()
+
+
+def test_a_store_that_does_not_answer_a_beat_is_told_of_once(
+    s3: Any, s3_server: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However many beats fail in a row, one warning names the lease; the lease itself is not lost."""
+    monkeypatch.setattr(lease, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(S3FileSystem, "retries", 1)
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"config_kwargs": {"retries": {"max_attempts": 1}}})
+    beats = threading.Semaphore(0)
+    with stalling(int(s3_server.rpartition(":")[2]), b"never") as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        S3FileSystem.clear_instance_cache()
+        at = place(f"s3://{BUCKET}/dataset/{lease.LEASE}recipe")
+        ask = at.fs.info
+        monkeypatch.setattr(at.fs, "info", lambda path: (beats.release(), ask(path))[1])
+        held = lease._InStore(at, True)
+        assert held.take()
+    for _ in range(beats._value + 3):
+        beats.acquire()
+    held.release()
+    (told,) = [record for record in caplog.records if record.name == lease.__name__]
+    assert told.levelname == "WARNING"
+    assert "_lease-recipe" in told.getMessage()
+    assert not held.lost
