@@ -16,7 +16,7 @@ os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
 from prefect import flow, get_run_logger, task
 from prefect.exceptions import TerminationSignal
 
-from pipelines import artifacts, jobs
+from pipelines import artifacts, jobs, requests
 from pipelines.gates import check
 
 Event = dict[str, Any]
@@ -101,20 +101,26 @@ def retrain(
     out: str,
     prompt: str,
     address: str | None = None,
+    by_version: bool = False,
 ) -> dict[str, Any]:
     """Media to a trained model: curate, audit, train the three stages, evaluate, and one clip to look at.
 
-    Raises GatesShut if the version is not fit to train on.
+    With `by_version` each version has a folder of its own in `out` for training and scores. Raises GatesShut
+    if the version is not fit to train on.
     """
     curated = curate(curate_request, run_id, address)
     asked = {"dataset": curated["dataset"], "out": f"{out}/audit", "version": curated["version"]}
     audited = audit(asked, run_id, address)
     check(audited)
-    training = {**train_request, "version": curated["version"]}
+    version = curated["version"]
+    training, judging = {**train_request, "version": version}, evaluate_request
+    if by_version:
+        training = requests.in_folder_of_its_own(train_request, out, version)
+        judging = {**judging, "out": f"{training['out']}/evaluation"}
     if train_request["mix"].get("encoded"):
         encode(training, run_id, address)
     trained = train(training, run_id, address)
-    evaluated = evaluate({**evaluate_request, "model": trained["model"]}, run_id, address)
+    evaluated = evaluate({**judging, "model": trained["model"]}, run_id, address)
     clip = sample_clip(trained["model"], prompt, f"{out}/sample.mp4")
     return {
         "curated": curated,

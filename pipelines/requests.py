@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
 import time
 from pathlib import Path
@@ -13,6 +15,17 @@ from pipelines.recipe import Recipe
 def new_run_id() -> str:
     """Return an id that sorts by time: `20261122-070312-9f3a`."""
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+
+
+def in_folder_of_its_own(request: dict[str, Any], root: str, version: int) -> dict[str, Any]:
+    """Return a training's request for a dataset's version, with a run folder below `root` named after both.
+
+    The same work, asked for again, thus finds its folder: it attaches to what runs there, goes on with what
+    was stopped, and is done at once if it is done. Where it runs, and who asked, is not part of the name.
+    """
+    asked = {part: request[part] for part in ("model", "backbones", "mix", "stages", "data", "only_stage")}
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    return {**request, "version": version, "out": f"{root}/v{version}-{digest}"}
 
 
 def absolute(location: str) -> str:

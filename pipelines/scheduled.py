@@ -45,16 +45,19 @@ def audit(recipe: Recipe, dataset: str, out: str, version: int | None = None) ->
 
 @flow(name="scheduled-train", persist_result=False)
 def train(recipe: Recipe, data: str, out: str, version: int | None = None) -> Event:
-    """Train the three stages on a version, by default the newest, if its gates hold."""
+    """Train the three stages on a version, by default the newest, if its gates hold.
+
+    Each version has its own folder in `out`; a run for the same version goes on with what is there.
+    """
+    from curation.dataset import open_dataset
+
     run_id = requests.new_run_id()
     address = recipe.cluster.address
-    audited = flows.audit(
-        {"dataset": data, "out": f"{out}/{run_id}/audit", "version": version, "run_id": run_id},
-        run_id,
-        address,
-    )
-    check(audited)
-    request = requests.train(recipe, data, f"{out}/{run_id}", run_id, audited["version"])
+    version = open_dataset(data, version).version
+    asked = requests.train(recipe, data, out, run_id)
+    request = requests.in_folder_of_its_own(asked, requests.absolute(out), version)
+    auditing = {"dataset": data, "out": f"{request['out']}/audit", "version": version, "run_id": run_id}
+    check(flows.audit(auditing, run_id, address))
     preflight.train(request)
     result: Event = flows.train(request, run_id, address)
     return result
@@ -62,14 +65,17 @@ def train(recipe: Recipe, data: str, out: str, version: int | None = None) -> Ev
 
 @flow(name="scheduled-retrain", persist_result=False)
 def retrain(recipe: Recipe, out: str, prompt: str, limit: int | None = None) -> dict[str, Any]:
-    """Media to a trained model in `out`: curate, audit, the gates, three stages, scores, one sample clip."""
+    """Media to a trained model in `out`: curate, audit, the gates, three stages, scores, one sample clip.
+
+    Each dataset version has its own folder in `out`; a run for the same version goes on with what is there.
+    """
     run_id = requests.new_run_id()
     curating = requests.curate(recipe, f"{out}/dataset", run_id, limit)
-    training = requests.train(recipe, f"{out}/dataset", f"{out}/train-{run_id}", run_id)
-    judging = requests.evaluate(recipe, f"{out}/train-{run_id}/model", f"{out}/evaluation-{run_id}", run_id)
+    training = requests.train(recipe, f"{out}/dataset", out, run_id)
+    judging = requests.evaluate(recipe, "", "", run_id)
     preflight.curate(curating)
     address = recipe.cluster.address
-    result: dict[str, Any] = flows.retrain(curating, training, judging, run_id, out, prompt, address)
+    result: dict[str, Any] = flows.retrain(curating, training, judging, run_id, out, prompt, address, True)
     return result
 
 
