@@ -1,10 +1,11 @@
 """kill -9 at random points of curations and trainings.
 
 `python -m tests.drills.kills --kills 30 --out FOLDER`. Each run is the command that a user gives. It is
-killed three times over, at a random moment and in turn by its command, its job's driver, a Ray worker, the
-raylet or the Prefect server. Started again each time, it has to end with the rows, or the loss curve and the
-weights, of a run that nobody touched: of the same code, on the same media folder. Writes a table in Markdown;
-exits with 1 if anything is lost, doubled or otherwise. Started again in the same folder, it goes on.
+killed three times over, at a random moment, and in turn by its command, its job's driver, a Ray worker, the
+raylet or the Prefect server; every other kill waits until the job has told of a stage. Started again each
+time, it has to end with the rows, or the loss curve and the weights, of a run that nobody touched: of the
+same code, on the same media folder. Writes a table in Markdown; exits with 1 if anything is lost, doubled or
+otherwise. Started again in the same folder, it goes on.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -25,19 +27,11 @@ from tests.drills import checks, services
 from tests.drills.record import Kill, Record
 
 KILLS_A_RUN = 3
+STARTING = "starting"
 STARTS = 25  # of one command, before the drill calls it stuck
-SHORT = [
-    *(
-        "--set",
-        "stages.stage_1.steps=3",
-        "--set",
-        "stages.stage_2_align.steps=2",
-        "--set",
-        "cluster.num_workers=1",
-    ),
-    *("--set", "stages.stage_2_flow.steps=2", "--set", "stages.stage_3.steps=2"),
-    *("--set", "stages.checkpoint_every=1", "--set", "stages.clips={}", "--set", "cluster.num_workers=1"),
-]
+STEPS = {"stage_1": 20, "stage_2_align": 10, "stage_2_flow": 15, "stage_3": 15}
+SHORT = [f"stages.{stage}.steps={steps}" for stage, steps in STEPS.items()]
+SHORT += ["stages.checkpoint_every=5", "stages.clips={}", "cluster.num_workers=1"]
 
 
 @dataclass
@@ -59,6 +53,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by way of what ends the services
     drill = Drill(asked.out.resolve())
     random.seed(f"{asked.seed} {len(drill.record.kills)}")
     try:
@@ -103,7 +98,8 @@ class Drill:
 
     def _reference_training(self, data: str) -> Work:
         def command(out: str, address: str) -> list[str]:
-            return ["train", "tiny", "--data", data, "--out", out, *SHORT, *_at(address)]
+            settings = [word for one in SHORT for word in ("--set", one)]
+            return ["train", "tiny", "--data", data, "--out", out, *settings, *_at(address)]
 
         run = str(self.folder / "untouched-run")
         work = Work("training", "training.job", command, lambda out: checks.compare_training(out, run))
@@ -141,17 +137,23 @@ class Drill:
         self.record.end(name, STARTS, {"stuck": 1})
 
     def _kill(self, work: Work, name: str, process: subprocess.Popen[bytes]) -> bool:
-        victim = VICTIMS[len(self.record.kills) % len(VICTIMS)]
+        """Kill the next victim: every other one while the run starts or later, the others amid its work."""
+        number = len(self.record.kills)
+        victim = VICTIMS[number % len(VICTIMS)]
+        logs = self.folder / "home" / "logs"
         began = time.monotonic()
         moment = began + random.uniform(0.2, 0.9) * work.seconds
+        if number % 2:
+            while process.poll() is None and _doing(logs, process.pid) == STARTING:
+                time.sleep(0.05)
+            moment = time.monotonic() + random.uniform(0.0, 0.3) * work.seconds
         while process.poll() is None:
             if time.monotonic() >= moment and self._strike(victim, work, str(self.folder / name), process):
-                doing = _doing(self.folder / "home" / "logs", process.pid)
-                kill = Kill(name, victim, time.monotonic() - began, doing)
+                kill = Kill(name, victim, time.monotonic() - began, _doing(logs, process.pid))
                 self.record.kills.append(kill)
                 print(kill, flush=True)
                 return True
-            time.sleep(0.1)
+            time.sleep(0.05)
         return False
 
     def _strike(self, victim: str, work: Work, out: str, process: subprocess.Popen[bytes]) -> bool:
@@ -182,7 +184,7 @@ def _at(address: str) -> list[str]:
 
 def _doing(logs: Path, command: int) -> str:
     """The newest stage that the job has told the command of, whose process id is in its log's name."""
-    told = ["starting"]
+    told = [STARTING]
     for log in logs.glob(f"*-{command}.log"):
         events = [jobs.parse_event(line) for line in log.read_text(errors="replace").splitlines()]
         told += [str(event["stage"]) for event in events if event and event["event"] == "progress"]
