@@ -107,7 +107,11 @@ def release(address: str | None) -> None:
 def _client(address: str) -> JobSubmissionClient:
     from ray.job_submission import JobSubmissionClient
 
-    return JobSubmissionClient(address)
+    try:
+        return JobSubmissionClient(address)
+    except ConnectionError as error:
+        advice = "start it, or correct cluster.address; then run the same command again"
+        raise InputError(f"no Ray cluster answers at {address}", "connecting", advice) from error
 
 
 def _prefix(job: Job) -> str:

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curation.errors import InputError
+from pipelines import cluster, jobs
 from pipelines.endings import GONE, Ending, tell
 from tests.pipelines.conftest import CommandLine
 
@@ -35,6 +37,16 @@ def test_a_killed_driver_is_one_clear_line(command_line: CommandLine) -> None:
     assert "killed by signal 9 (SIGKILL), most likely because memory ran out (while filters)" in line
     assert "Run the same command again" in line
     assert line.endswith("dying.log")
+
+
+def test_a_cluster_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A recipe's cluster that does not answer is the user's to start or correct."""
+    monkeypatch.setenv("OMNIVIDEO_HOME", str(tmp_path))
+    monkeypatch.setattr(cluster, "use_token", lambda: None)  # for good: this process runs other tests, too
+    with pytest.raises(InputError) as caught:
+        jobs.run(jobs.Job("curation.job", {}, "http://127.0.0.1:9"), print, tmp_path / "log")
+    assert "http://127.0.0.1:9" in caught.value.what
+    assert "cluster.address" in caught.value.next_step
 
 
 @pytest.mark.parametrize(
