@@ -20,6 +20,11 @@ from pipelines.home import home
 
 START_SECONDS = 120.0
 PORT = 4200
+# Who holds a deployment's one slot. In memory, Prefect's default, a server started again has forgotten it: it
+# ends the run that holds the slot and, if that run is gone too, never gives the slot to another.
+LEASES = {
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+}
 
 
 class ServerError(RuntimeError):
@@ -117,7 +122,8 @@ def _use(url: str) -> None:
 
 
 def _server_env() -> dict[str, str]:
-    return {**os.environ, "PREFECT_SERVER_API_AUTH_STRING": os.environ["PREFECT_API_AUTH_STRING"]}
+    auth = {"PREFECT_SERVER_API_AUTH_STRING": os.environ["PREFECT_API_AUTH_STRING"]}
+    return {**LEASES, **os.environ, **auth}
 
 
 def _state_file() -> Path:

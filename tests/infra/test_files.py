@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from curation.config import CurateRequest
+from pipelines.server import LEASES
 
 INFRA = Path(__file__).parents[2] / "infra"
 SECRET = re.compile(r"PASSWORD|TOKEN|SECRET|AUTH_STRING|ACCESS_KEY")
@@ -82,6 +83,20 @@ def test_ray_and_prefect_ask_who_calls() -> None:
     for chart, key in (("server", "server"), ("worker", "worker")):
         values = yaml.safe_load((INFRA / "kubernetes" / "helm" / f"prefect-{chart}.yaml").read_text())[key]
         assert values.get("selfHostedServerApiConfig", values)["basicAuth"]["enabled"]
+
+
+def test_slots_outlive_prefects_server() -> None:
+    """Started again, it knows which run holds a deployment's one slot: they lie in a file on the volume."""
+    helm = yaml.safe_load((INFRA / "kubernetes" / "helm" / "prefect-server.yaml").read_text())["server"]
+    (mount,) = helm["extraVolumeMounts"]
+    service = compose(ENVIRONMENT)["services"]["prefect"]
+    told = {one["name"]: one["value"] for one in helm["env"]}
+    for environment, volume in (
+        (service["environment"], service["volumes"][0].split(":")[1]),
+        (told, mount["mountPath"]),
+    ):
+        assert LEASES.items() <= environment.items()
+        assert environment["PREFECT_HOME"].startswith(volume)
 
 
 def test_ports_open_on_loopback_alone() -> None:

@@ -41,9 +41,10 @@ def served(command_line: CommandLine) -> Iterator[str]:
         holder.communicate("")
 
 
-def ask(url: str, path: str, password: str | None) -> Any:
-    """The JSON that the server answers."""
-    request = urllib.request.Request(f"{url}/{path}")
+def ask(url: str, path: str, password: str | None, told: dict[str, Any] | None = None) -> Any:
+    """The JSON that the server answers, to a POST if it is told something."""
+    body = None if told is None else json.dumps(told).encode()
+    request = urllib.request.Request(f"{url}/{path}", body, {"content-type": "application/json"})
     if password:
         import base64
 
@@ -68,6 +69,16 @@ def test_a_recipe_is_deployed_with_its_schedule(served: str, command_line: Comma
     assert made["parameters"]["recipe"]["sources"][0]["sample"] is True
     assert "Recipe" in made["parameter_openapi_schema"]["definitions"]
     assert made["global_concurrency_limit"]["limit"] == 1
+
+
+def test_a_slot_is_written_down(served: str, command_line: CommandLine) -> None:
+    """Who holds a deployment's slot is known to a server that is started again."""
+    password = (Path(command_line.env["OMNIVIDEO_HOME"]) / "prefect_auth").read_text()
+    ask(served, "v2/concurrency_limits/", password, {"name": "slot", "limit": 1})
+    wanted = {"names": ["slot"], "slots": 1, "lease_duration": 60}
+    given = ask(served, "v2/concurrency_limits/increment-with-lease", password, wanted)
+    written = Path(command_line.env["PREFECT_HOME"]) / "concurrency_leases" / f"{given['lease_id']}.json"
+    assert json.loads(written.read_text())["resource_ids"] == [given["limits"][0]["id"]]
 
 
 def test_training_waits_for_new_versions(served: str, command_line: CommandLine) -> None:
