@@ -221,7 +221,7 @@ def _shapes_tiny() -> OmniVideoConfig:
             base_dim=16, dim_mult=(1, 2, 4), num_res_blocks=1, temperal_downsample=(True, True), patch_size=2
         ),
         text_encoder=TextEncoderConfig(
-            vocab_size=512, d_model=96, d_kv=24, d_ff=192, num_layers=2, num_heads=4, max_tokens=24
+            vocab_size=512, d_model=96, d_kv=24, d_ff=192, num_layers=2, num_heads=4, max_tokens=16
         ),
         scheduler=SchedulerConfig(flow_shift=1.5, flow_shift_720p=1.5),
         condition_budget=96,

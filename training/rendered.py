@@ -1,4 +1,5 @@
-"""The world of shapes as data that is never written: `shapes://ROWS?size=64&seed=0` in a dataset's place.
+"""The world of shapes as data that is never written: `shapes://ROWS?size=64&seed=0` in a dataset's place;
+with `simple=1` of one large thing about the middle of each, told in a few words.
 
 Its rows are those that `omnivideo shapes` writes with the same numbers, and its media are rendered when they
 are asked for: nothing is curated, encoded or decoded.
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from training.encoding.values import View
 
 SCHEME = "shapes"
-KEYS = ("size", "seed", "things")
+KEYS = ("size", "seed", "simple")
 _ROLES = ("user", "assistant")
 
 
@@ -54,7 +55,7 @@ class Rendered:
             rows, options = 0, {}
         if rows < 1 or options.keys() - set(KEYS):
             raise InputError(f"{uri} is no world", "opening", "write shapes://ROWS?size=64&seed=0")
-        self._things = options.get("things")
+        self._simple = bool(options.get("simple"))
         self._rows, self._seed, self._look = rows, options.get("seed", 0), Look(options.get("size", 64))
 
     @property
@@ -72,7 +73,7 @@ class Rendered:
         return pa.Table.from_pylist(chosen)
 
     def _row(self, task: Task, number: int) -> dict[str, Any]:
-        row, _ = told(task, self._seed, "train", number, self._things)
+        row, _ = told(task, self._seed, "train", number, self._simple)
         moving, size = task in VIDEO_TASKS, self._look.size
         turns = row.pop("conversation", [])
         said = [
@@ -91,7 +92,7 @@ class Rendered:
         task, _, number = view.sample_id.rpartition("-")
         if task not in get_args(Task):
             raise InputError(f"{self.uri} has no sample {view.sample_id}", "rendering", "open it anew")
-        _, scenes = told(cast("Task", task), self._seed, "train", int(number), self._things)
+        _, scenes = told(cast("Task", task), self._seed, "train", int(number), self._simple)
         frames = [self._frames(scene, view) for scene in scenes]
         return frames[0], frames[1] if view.task in EDITING else None
 

@@ -59,21 +59,21 @@ def make_row(folder: Path, task: Task, seed: int, split: Split, number: int, loo
 
 
 def told(
-    task: Task, seed: int, split: Split, number: int, things: int | None = None
+    task: Task, seed: int, split: Split, number: int, simple: bool = False
 ) -> tuple[dict[str, Any], list[Scene]]:
     """A row's texts and `truth`, and the scenes behind its media: of an edit the target, then the source.
 
-    `things` in each scene that is no edit's; left out: as many as it happens.
+    `simple`: scenes that are no edit's have one thing, large, about the middle, told in a few words.
     """
     rng = generator("row", seed, split, task, number)
     moving = task in VIDEO_TASKS
     if task in ("image_edit", "video_edit"):
         edit = sample_edit(rng, split, moving)
         return {"instruction": edit.instruction, "truth": edit.as_json()}, [edit.target, edit.source]
-    scene = sample_scene(rng, split, moving, things)
+    scene = sample_scene(rng, split, moving, simple=simple)
     row: dict[str, Any] = {"truth": scene.as_json()}
     if task in ("text_to_image", "text_to_video"):
-        row["caption"] = caption(scene, rng, moving)
+        row["caption"] = caption(scene, rng, moving, simple)
     else:
         turns = ask(scene, rng, moving)
         turns += [fact(rng.choice(list(COLORS)), rng)] if rng.random() < FACT_SHARE else []

@@ -30,6 +30,7 @@ Made = TypeVar("Made")
 TRIES = 4000
 COUNTS = {1: 30, 2: 40, 3: 16, 4: 14}  # of things in a scene, in percent
 SAME_SHARE = 0.5  # of scenes with several things, those where all have one kind and colour
+MIDDLE = (0.44, 0.56)  # of the frame's side: where a simple scene's thing has its centre
 
 
 def generator(*parts: object) -> random.Random:
@@ -38,15 +39,26 @@ def generator(*parts: object) -> random.Random:
     return random.Random(hashlib.sha256(text.encode()).digest())
 
 
-def sample_scene(rng: random.Random, split: Split, moving: bool, count: int | None = None) -> Scene:
+def sample_scene(
+    rng: random.Random, split: Split, moving: bool, count: int | None = None, simple: bool = False
+) -> Scene:
     """A scene of one to four things, in a video (`moving`) of two at most that move.
 
     Things of one kind and colour are alike in all but position, others differ in kind and in colour, so that
-    words can name each.
+    words can name each. A `simple` one is a first lesson: a large thing that stays about the middle, before
+    black or gray.
     """
+    if simple:
+        return _simple(rng, split)
     number = count or rng.choices(list(COUNTS), list(COUNTS.values()))[0]
     background, planned = rng.choice(list(BACKGROUNDS)), _plan(rng, split, moving, number)
     return Scene(background, tuple(until_made(lambda: _placed(rng, planned))))
+
+
+def _simple(rng: random.Random, split: Split) -> Scene:
+    x, y = (round(rng.uniform(*MIDDLE), 3) for _ in range(2))
+    thing = Thing(*sample_look(rng, split, set(), set()), "large", x, y)
+    return Scene(rng.choice(list(BACKGROUNDS)[:2]), (thing,))
 
 
 def until_made(attempt: Callable[[], Made | None]) -> Made:

@@ -87,8 +87,14 @@ def alike(scene: Scene) -> bool:
     return len({(thing.kind, thing.color) for thing in scene.things}) == 1
 
 
-def caption(scene: Scene, rng: random.Random, moving: bool) -> str:
-    """One of the ways to describe a scene, of a video if `moving`. All that it says is true."""
+def caption(scene: Scene, rng: random.Random, moving: bool, simple: bool = False) -> str:
+    """One of the ways to describe a scene, of a video if `moving`. All that it says is true.
+
+    `simple`: its only thing by colour and kind, as a person asks for it; a fifth name the background too.
+    """
+    if simple:
+        (thing,) = scene.things
+        return _on_background(with_article(f"{thing.color} {thing.kind}"), scene, rng)
     return detailed(scene, moving) if rng.random() < DETAILED_SHARE else _short(scene, rng, moving)
 
 

@@ -61,8 +61,8 @@ class BackbonesSection(_Section):
 
     size: int = Field(default=64, ge=32, multiple_of=16, description="pixels a side")
     num_frames: int = Field(default=9, ge=1, description="of videos, 4n+1; 1: images alone")
-    things: int | None = Field(
-        default=None, ge=1, le=4, description="in every scene; left out: one to four, as the world has them"
+    simple: bool = Field(
+        default=False, description="one large thing about the middle of every scene, told in a few words"
     )
     seed: int = Field(default=0, ge=0, description="of scenes, weights and batches")
     processes: int | None = Field(default=None, ge=1, description="that render; left out: one a core")

@@ -64,8 +64,9 @@ class Fit:
         ]
         cuda = team.device.type == "cuda"
         self.rate = torch.tensor(settings.learning_rate, device=team.device)
-        more = {"fused": True, "capturable": True} if cuda else {}
-        self.optimizer = torch.optim.AdamW(groups, lr=self.rate, betas=(0.9, 0.98), **more)
+        self.optimizer = torch.optim.AdamW(
+            groups, lr=self.rate, betas=(0.9, 0.98), fused=True, capturable=cuda
+        )
         self.update = Replayed(self._update) if cuda and team.size == 1 else self._update
         self.average = [p.detach().clone() for p in self.parameters]
         self.step, self.before, self.started = 0, 0.0, time.monotonic()

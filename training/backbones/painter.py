@@ -131,9 +131,10 @@ class PainterLesson:
     def _captions(self, world: World) -> Tensor:
         """Token ids [N, captions, L]."""
         view, told = world.view, []
+        form = (view.num_frames > 1, view.simple)
         for number, scene in enumerate(world.scenes):
             rng = generator("captions", view.seed, view.kind, number)
-            told += [caption(scene, rng, view.num_frames > 1) for _ in range(self._settings.captions)]
+            told += [caption(scene, rng, *form) for _ in range(self._settings.captions)]
         ids = self._tokens(told)
         return ids.view(len(world.scenes), self._settings.captions, -1).to(torch.int16)
 

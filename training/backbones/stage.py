@@ -172,7 +172,7 @@ class Backbones:
         lengths = dict.fromkeys((1, settings.num_frames))
         purpose = "learning" if split == "train" else "report"
         return [
-            View(settings.size, frames, settings.seed, purpose, split, settings.things) for frames in lengths
+            View(settings.size, frames, settings.seed, purpose, split, settings.simple) for frames in lengths
         ]
 
     def _processes(self) -> int:

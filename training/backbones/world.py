@@ -30,7 +30,7 @@ class View:
     seed: int
     purpose: str
     split: Split = "train"
-    things: int | None = None
+    simple: bool = False
 
     @property
     def kind(self) -> Literal["image", "video"]:
@@ -70,7 +70,7 @@ def _fill(view: View, frames: Pixels, numbers: Sequence[int]) -> list[Scene]:
     scenes = []
     for number in numbers:
         rng = generator("backbones", view.purpose, view.seed, view.split, view.kind, number)
-        scene = sample_scene(rng, view.split, view.num_frames > 1, view.things)
+        scene = sample_scene(rng, view.split, view.num_frames > 1, simple=view.simple)
         frames[number] = render(scene, view.size, view.num_frames)
         scenes.append(scene)
     return scenes

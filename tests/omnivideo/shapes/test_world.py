@@ -49,6 +49,18 @@ def test_training_never_shows_a_held_out_look(number: int, moving: bool) -> None
         assert not any(held_out(thing.kind, thing.color) for thing in scene.things)
 
 
+@given(numbers)
+@MANY
+def test_a_simple_scene_is_one_large_thing_of_the_world(number: int) -> None:
+    """It fits, is never of a held-out look in training, and its words begin with colour and kind."""
+    scene = sample_scene(generator(number), "train", False, simple=True)
+    (thing,) = scene.things
+    assert fits(scene.things)
+    assert thing.size == "large"
+    assert not held_out(thing.kind, thing.color)
+    assert caption(scene, generator(number), False, simple=True).split()[1:3] == [thing.color, thing.kind]
+
+
 def test_each_kind_and_color_is_learned() -> None:
     """Of each kind one colour is held out, so that every kind and every colour is still seen."""
     looks = [(kind, color) for kind in KINDS for color in COLORS if held_out(kind, color)]
