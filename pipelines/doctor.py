@@ -47,7 +47,7 @@ def check_gradients() -> Iterator[Finding]:
     """Yield whether two processes of this machine train the same by DeepSpeed as by plain PyTorch: a finding
     for each stage of ZeRO, with whole and with shared sequences.
     """
-    from training.gradients import TOLERANCE, compare
+    from training.parallel.gradient_check import TOLERANCE, compare
 
     for case, found in compare().items():
         meaning = "" if found.passed else f"above {TOLERANCE:g}: do not train so; `make setup`"

@@ -33,7 +33,7 @@ def encode(request: dict[str, Any]) -> None:
 
 def train(request: dict[str, Any]) -> None:
     """Raise InputError if the dataset's version is not there or the run's folder cannot be written."""
-    from training.rendered import open_data
+    from training.data.rendered import open_data
     from training.run import check_output
 
     open_data(request["data"], request["version"])

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from training.backbones.config import BackbonesSection
-from training.lora import LoraSection
+from training.model.lora import LoraSection
 from training.speed.config import Mode, SpeedSection
 
 Task = Literal[

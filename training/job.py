@@ -65,9 +65,9 @@ def _train_backbones(folder: Run, request: TrainRequest) -> None:
 def _pinned(folder: Run, request: TrainRequest) -> TrainRequest:
     """Return the request with its dataset version set, its lineage written, and its plans known to work."""
     from training import lineage
+    from training.data.rendered import open_data
+    from training.data.samples import read_samples
     from training.readiness import check
-    from training.rendered import open_data
-    from training.samples import read_samples
 
     _check_order(folder, request)
     version = lineage.pinned_version(folder, request)
@@ -101,8 +101,8 @@ def _check_order(folder: Run, request: TrainRequest) -> None:
 
 def _train(folder: Run, request: TrainRequest) -> None:
     from training.encoding.engine import connect
-    from training.follow import following
     from training.launch import launch
+    from training.monitoring.follow import following
     from training.stop import stopping_on_sigterm
     from training.summary.page import write_page
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from training.atomic import write_json
+from training.checkpoints.atomic import write_json
 from training.config import TrainRequest
 from training.errors import InputError, TrainingError
 from training.run import Run
@@ -17,8 +17,9 @@ def launch(request: TrainRequest, run: Run) -> None:
     """Train with Ray Train v2 on the Ray cluster that this process is connected to.
 
     Controller and driver take no CPU, so that as many workers fit as there are. Checkpoints are the run
-    folder's own (see checkpoint.py): they outlive workers, controller and cluster alike, and a run started
-    again in the same folder needs nothing of Ray's. Raises Ray's TrainingFailedError when restarts run out.
+    folder's own (see training/checkpoints): they outlive workers, controller and cluster alike, and a run
+    started again in the same folder needs nothing of Ray's. Raises Ray's TrainingFailedError when restarts
+    run out.
     """
     os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
     os.environ.setdefault("RAY_TRAIN_METRICS_ENABLED", "0")
@@ -53,10 +54,10 @@ def work(config: dict[str, Any]) -> None:
     import ray.train.torch
     import torch
 
-    from training.engine import join
-    from training.loop import train
+    from training.loop.worker import train
+    from training.parallel.engine import join
+    from training.parallel.team import Team
     from training.stop import Stopped
-    from training.team import Team
 
     torch.set_num_threads(request.cluster.cpus_per_worker)
     device = ray.train.torch.get_device() if request.cluster.use_gpu else torch.device("cpu")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.atomic import write_json
+from training.checkpoints.atomic import write_json
 from training.config import TrainRequest
 from training.errors import InputError
 from training.run import Run

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 from omnivideo.conditioning import plan_condition
 from omnivideo.config import OmniVideoConfig
-from training import checkpoint as checkpoints
+from training.batches.phase_plan import PhasePlan, Scored, plan_phase
+from training.checkpoints import checkpoint as checkpoints
 from training.config import EDITING, ModelSection, TrainRequest
+from training.data.samples import Bucket
 from training.errors import InputError
-from training.lora import check_peft
-from training.origin import check_origin, configuration
+from training.model.lora import check_peft
+from training.model.origin import check_origin, configuration
 from training.run import Run
-from training.samples import Bucket
-from training.schedule import PhasePlan, Scored, plan_phase
 from training.stages import Phase, phases_of, wanted
 
 if TYPE_CHECKING:
-    from training.checkpoint import Checkpoint
+    from training.checkpoints.checkpoint import Checkpoint
 
 VAE_STRIDE, VAE_STRIDE_IN_TIME = 8, 4
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.atomic import write_json
+from training.checkpoints.atomic import write_json
 from training.errors import InputError
 from training.stages import PHASES, STAGES, StageName
 

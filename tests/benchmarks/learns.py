@@ -1,6 +1,6 @@
 """Proof on one GPU that the three stages learn: backbones, stages and judging as processes of their own.
 
-No cluster is started and no dataset is read: `training.loop` runs in this process, on a rendered world.
+No cluster is started, no dataset read: `training.loop.worker` runs in this process, on a rendered world.
     python -m tests.benchmarks.learns backbones REQUEST.json --only autoencoder painter
     python -m tests.benchmarks.learns stage REQUEST.json --stage 3 --seconds stage-3=120
     python -m tests.benchmarks.learns judge MODEL OUT image think --limit 48
@@ -64,8 +64,8 @@ def team() -> Any:
     """Join a group of one."""
     import torch
 
-    from training.engine import join
-    from training.team import Team
+    from training.parallel.engine import join
+    from training.parallel.team import Team
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -96,9 +96,9 @@ def backbones(asked: Any) -> None:
 
 def stage(asked: Any) -> None:
     """Train one stage, or all; a phase that has used its seconds takes no further steps."""
-    import training.stage
-    from training.loop import train
-    from training.phase import PhaseLoop
+    import training.loop.stage
+    from training.loop.phase import PhaseLoop
+    from training.loop.worker import train
 
     limits = {name: float(value) for name, value in (pair.split("=") for pair in asked.seconds)}
 
@@ -115,7 +115,7 @@ def stage(asked: Any) -> None:
                     losses = {name: round(loss, 4) for name, loss in entry["tasks"].items()}
                     print(f"{self.phase.name} {step} {used:.0f} s {losses}", flush=True)
 
-    training.stage.PhaseLoop = Limited
+    training.loop.stage.PhaseLoop = Limited
     request = read(asked.request).model_copy(update={"only_stage": asked.stage, "version": 0})
     one = team()
     if asked.wait:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from tests.training.conftest import tiny_request, write_dataset
-from training import checkpoint
+from training.checkpoints import checkpoint
 from training.config import TrainRequest
 from training.run import PHASE_ORDER, TIMED, Run, entries
 from training.stages import PHASES

@@ -12,7 +12,7 @@ import pytest
 
 from curation import engine
 from curation.metrics import Counted
-from training.metrics import count_step
+from training.monitoring.prometheus import count_step
 
 DASHBOARDS = Path(__file__).parents[2] / "infra" / "grafana" / "dashboards"
 GPUS_ONLY = {"ray_node_gpus_utilization", "ray_node_gram_used"}  # not exported where there is no GPU

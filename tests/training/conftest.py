@@ -18,8 +18,8 @@ from PIL import Image
 
 from curation.dataset import schema
 from training.config import TrainRequest
-from training.engine import join
-from training.team import Team
+from training.parallel.engine import join
+from training.parallel.team import Team
 
 SCORES = {"dedup_hamming": None, "quality_technical": 0.5}
 

@@ -15,9 +15,9 @@ from training import job, launch
 from training.config import TrainRequest
 from training.errors import InputError, TrainingError
 from training.events import PREFIX
-from training.loop import train
+from training.loop.worker import train
+from training.parallel.team import Team
 from training.run import Run, entries
-from training.team import Team
 
 
 @pytest.fixture

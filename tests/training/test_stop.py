@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.training.conftest import tiny_request
-from training import checkpoint
+from training.checkpoints import checkpoint
 from training.events import PREFIX
 from training.run import Run, entries
 

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from training.backbones.config import LessonSection
 from training.backbones.graphs import Replayed
-from training.noise import generator
+from training.batches.noise import generator
+from training.parallel.team import Team
 from training.run import append
-from training.team import Team
 
 LEAST_RATE = 0.02  # of the learning rate, at the end
 LOG_EVERY = 20  # steps

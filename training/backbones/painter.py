@@ -19,7 +19,7 @@ from training.backbones.autoencoder import in_parts, normal, pixels
 from training.backbones.config import PainterSection
 from training.backbones.fitting import Batch
 from training.backbones.world import World
-from training.precision import keep_float32
+from training.model.precision import keep_float32
 
 STEPS, GUIDANCE = 20, 4.0  # of the report's samples
 CATEGORIES = ("colors", "two_object", "motion")

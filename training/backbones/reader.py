@@ -22,7 +22,7 @@ from training.backbones.autoencoder import pixels
 from training.backbones.config import ReaderSection
 from training.backbones.fitting import Batch
 from training.backbones.world import World
-from training.samples import DESCRIBE
+from training.data.samples import DESCRIBE
 
 if TYPE_CHECKING:
     from omnivideo.mllm import Mllm, TextHead

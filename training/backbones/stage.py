@@ -15,7 +15,6 @@ import omnivideo
 from omnivideo.build import build_part
 from omnivideo.config import LlmConfig, MllmConfig, OmniVideoConfig, SiglipConfig
 from omnivideo.shapes.sampling import Split
-from training.atomic import write_folder, write_json
 from training.backbones import folders
 from training.backbones.autoencoder import AutoencoderLesson, begin
 from training.backbones.config import BackbonesSection, LessonName, LessonSection
@@ -25,11 +24,12 @@ from training.backbones.planar import planar
 from training.backbones.reader import Reader, ReaderLesson
 from training.backbones.words import said_in_the_world
 from training.backbones.world import View, World, make_world
+from training.checkpoints.atomic import write_folder, write_json
 from training.config import TrainRequest
 from training.errors import InputError
-from training.origin import configuration
+from training.model.origin import configuration
+from training.parallel.team import Team
 from training.run import Run
-from training.team import Team
 
 LESSONS: tuple[LessonName, ...] = get_args(LessonName)
 UNSEEN = 192  # scenes of each kind that reports are of
@@ -186,7 +186,7 @@ class Backbones:
     def _assemble(self) -> None:
         """Put the folders together as released ones are, and write the model that the stages start from."""
         from omnivideo.released import assemble
-        from training import export
+        from training.checkpoints import export
 
         vila, siglip2, wan = (self.folder / name for name in ("vila", "siglip2", "wan"))
         model = assemble(self.base, vila, siglip2, wan, self.settings.seed)

@@ -10,7 +10,7 @@ from omnivideo.shapes.palette import COLORS, KINDS
 from omnivideo.shapes.questions import ask, fact, indirect
 from omnivideo.shapes.sampling import generator, sample_scene
 from omnivideo.shapes.words import caption
-from training.samples import DESCRIBE
+from training.data.samples import DESCRIBE
 
 SCENES = 1500
 

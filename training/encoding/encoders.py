@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from omnivideo.vision_tower import evenly_spaced
-from training.encoding.values import View
+from training.data.samples import View
+from training.encoding.cache import Tensors
 from training.errors import TrainingError
-from training.memory import Tensors
 
 if TYPE_CHECKING:
     from omnivideo.config import MediaKind
     from omnivideo.model import OmniVideoModel
-    from training.loader import Decoded
+    from training.data.loader import Decoded
 
 SHOWN = "shown"
 """Frames [F, 3, H, W] of a clip in question that the language model is shown: its states are the value."""

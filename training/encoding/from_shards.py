@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from training.encoding.cache import Cache
 from training.encoding.encoders import Encoders
 from training.encoding.identity import PARTS, Identity
 from training.encoding.shards import Place, Shards, stored_type, unpacked
 from training.encoding.values import Value
-from training.memory import Memory
 
 READERS = 2
 KEPT_CALLS = 2  # what was fetched for the step at hand is still there when the next one's is asked for
@@ -73,12 +73,10 @@ class FromShards:
     trained is asked, and what it says is remembered.
     """
 
-    def __init__(
-        self, rows: Rows, identity: Identity, dtype: str, encoders: Encoders, memory: Memory
-    ) -> None:
+    def __init__(self, rows: Rows, identity: Identity, dtype: str, encoders: Encoders, cache: Cache) -> None:
         self._rows, self._dtype = rows, dtype
         self._encoder = {name: identity.encoder(name) for name in PARTS}
-        self._encoders, self._memory = encoders, memory
+        self._encoders, self._cache = encoders, cache
 
     @property
     def waited(self) -> float:
@@ -93,7 +91,7 @@ class FromShards:
         """Return one value; see `Value` for its shape."""
         address = self._address(value)
         if value.name == "visual" and address not in self._rows:
-            return self._memory.get(value, lambda: {"said": self._say(value)})["said"]
+            return self._cache.get(value, lambda: {"said": self._say(value)})["said"]
         return self._rows.take(address).to(self._encoders.device, torch.float32)
 
     def close(self) -> None:
@@ -110,7 +108,7 @@ class FromShards:
         address = self._address(value)
         if value.name != "visual" or address in self._rows:
             return [address]
-        if value.view is None or value in self._memory:
+        if value.view is None or value in self._cache:
             return []
         return [self._address(Value("source_shown", value.view))]
 
@@ -131,6 +129,6 @@ class Encoded:
         """Return the same for the vision head of another model's folder: the parts that stay are the same."""
         return replace(self, identity=self.identity.with_part("vision_head", model))
 
-    def encodings(self, encoders: Encoders, memory: Memory) -> FromShards:
+    def encodings(self, encoders: Encoders, cache: Cache) -> FromShards:
         """Return what one phase reads from."""
-        return FromShards(Rows(self.shards, self.index), self.identity, self.dtype, encoders, memory)
+        return FromShards(Rows(self.shards, self.index), self.identity, self.dtype, encoders, cache)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from training.atomic import write_json
+from training.checkpoints.atomic import write_json
 from training.config import ModelSection
 from training.encoding.values import Name, digest
 
@@ -73,7 +73,7 @@ def of_origin(section: ModelSection) -> Identity:
     """Return the identity of the model that a run of this recipe starts from."""
     if section.path is not None:
         return identify(Path(section.path))
-    from training.origin import write_initial_model
+    from training.model.origin import write_initial_model
 
     with tempfile.TemporaryDirectory() as scratch:
         write_initial_model(section, Path(scratch) / "model")

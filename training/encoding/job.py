@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from training.config import EncodedSection, ModelSection, TrainRequest
+from training.data.samples import read_samples
 from training.encoding.identity import Identity, of_origin
 from training.encoding.shards import Shards, stored_type
 from training.encoding.values import Value
 from training.errors import InputError
 from training.events import emit
 from training.job import answer
-from training.origin import check_origin, configuration
+from training.model.origin import check_origin, configuration
 from training.run import Run, check_output
-from training.samples import read_samples
 from training.stages import STAGES, StageName, wanted
 
 STEP = "encode"
@@ -96,7 +96,7 @@ def _address(value: Value, identity: Identity, dtype: str) -> str:
 def _encode(request: TrainRequest, identity: Identity, missing: Sequence[Value], total: int) -> int:
     """Have workers encode the missing values; return the bytes written."""
     from training.encoding.engine import connect, each
-    from training.encoding.work import Order, Worker, pieces
+    from training.encoding.worker import Order, Worker, pieces
 
     section, cluster, config = _section(request), request.cluster, configuration(request.model)
     work = pieces(missing, config, section.dtype, section.shard_megabytes, 4 * cluster.num_workers)

@@ -7,18 +7,19 @@ from collections.abc import Iterable
 from torch import Tensor
 
 from training.config import UNDERSTANDING
+from training.data.loader import Loader
+from training.data.samples import View
+from training.encoding.cache import Cache, Tensors
 from training.encoding.encoders import SHOWN, Encoders
-from training.encoding.values import Value, View, media_names
-from training.loader import Loader
-from training.memory import Memory, Tensors
+from training.encoding.values import Value, media_names
 from training.stages import Objective
 
 
 class OnTheFly:
     """Decodes and encodes for a phase with `objective`; `waited` sums the seconds spent waiting for media."""
 
-    def __init__(self, encoders: Encoders, loader: Loader, memory: Memory, objective: Objective) -> None:
-        self._encoders, self._loader, self._memory, self._objective = encoders, loader, memory, objective
+    def __init__(self, encoders: Encoders, loader: Loader, cache: Cache, objective: Objective) -> None:
+        self._encoders, self._loader, self._cache, self._objective = encoders, loader, cache, objective
         self._held: dict[
             View, Tensors
         ] = {}  # of the batch at hand: however little is remembered, decode once
@@ -32,12 +33,12 @@ class OnTheFly:
         """Begin to decode the media that `values` are of, and that are not remembered."""
         views = dict.fromkeys(value.view for value in values if value.view is not None)
         self._held = {view: seen for view, seen in self._held.items() if view in views}
-        self._loader.prefetch(view for view in views if ("media", view) not in self._memory)
+        self._loader.prefetch(view for view in views if ("media", view) not in self._cache)
 
     def get(self, value: Value) -> Tensor:
         """Return one value; see `Value` for its shape."""
         if value.name in {"text", "states", "visual"}:
-            return self._memory.get(value, lambda: {"said": self._say(value)})["said"]
+            return self._cache.get(value, lambda: {"said": self._say(value)})["said"]
         assert value.view is not None
         return self._seen(value.view)[value.name]
 
@@ -58,7 +59,7 @@ class OnTheFly:
     def _seen(self, view: View) -> Tensors:
         """Return all that the phase needs of a sample's media, decoded once."""
         if view not in self._held:
-            self._held[view] = self._memory.get(("media", view), lambda: self._look(view))
+            self._held[view] = self._cache.get(("media", view), lambda: self._look(view))
         return self._held[view]
 
     def _look(self, view: View) -> Tensors:

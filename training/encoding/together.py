@@ -13,10 +13,11 @@ from typing import Any
 from torch import Tensor
 
 from training.config import UNDERSTANDING
+from training.data.samples import View
+from training.encoding.cache import Tensors
 from training.encoding.encoders import SHOWN
 from training.encoding.on_the_fly import OnTheFly
-from training.encoding.values import Value, View, media_names
-from training.memory import Tensors
+from training.encoding.values import Value, media_names
 
 KEPT_CALLS = 2  # the batch at hand, and the next
 
@@ -37,11 +38,11 @@ class Together(OnTheFly):
 
     def _say(self, value: Value) -> Tensor:
         others = [other for other in self._ahead() if _alike(other) == _alike(value)]
-        group = self._some(value, [other for other in others if other not in self._memory])
+        group = self._some(value, [other for other in others if other not in self._cache])
         shown = [self._shown(member) for member in group]
         made = self._encoders.say(value.name, [member.words for member in group], shown)
         for member, tensor in zip(group[1:], made[1:], strict=True):
-            self._memory.get(member, partial(dict, said=tensor))
+            self._cache.get(member, partial(dict, said=tensor))
         return made[0]
 
     def _shown(self, value: Value) -> Tensor | None:
@@ -53,10 +54,10 @@ class Together(OnTheFly):
         names = self._names(view)
         others = [value.view for value in self._ahead() if value.view is not None]
         new = [one for one in others if one.bucket == view.bucket and self._names(one) == names]
-        group = self._some(view, [one for one in new if ("media", one) not in self._memory])
+        group = self._some(view, [one for one in new if ("media", one) not in self._cache])
         made = self._encoders.look_at(group, [self._loader.take(one) for one in group], names)
         for member, tensors in zip(group[1:], made[1:], strict=True):
-            self._memory.get(("media", member), partial(dict, tensors))
+            self._cache.get(("media", member), partial(dict, tensors))
         return made[0]
 
     def _names(self, view: View) -> tuple[str, ...]:

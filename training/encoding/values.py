@@ -15,22 +15,12 @@ from typing import Literal
 
 from omnivideo.prompts import GENERATE, OPENERS
 from training.config import EDITING, UNDERSTANDING, Task
-from training.samples import Bucket, Sample
+from training.data.samples import Sample, View
 from training.stages import Objective, Phase
 
 Name = Literal["targets", "latents", "source_latents", "source_shown", "text", "states", "visual"]
 FORMAT = 1
 """Raised whenever decoding, cropping or an encoder's use changes: old values are then not found again."""
-
-
-@dataclass(frozen=True)
-class View:
-    """A sample's media as a phase sees them. `fps` is 0 for images: they are the same at any rate."""
-
-    sample_id: str
-    task: Task
-    bucket: Bucket
-    fps: float
 
 
 @dataclass(frozen=True)
@@ -56,11 +46,6 @@ class Value:
 def digest(value: object) -> str:
     """Return the SHA-256 of a value's JSON."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
-
-
-def view_of(sample: Sample, bucket: Bucket, fps: float) -> View:
-    """Return how a phase that samples videos at `fps` sees `sample` in `bucket`."""
-    return View(sample.sample_id, sample.task, bucket, fps if bucket.kind == "video" else 0.0)
 
 
 def media_names(objective: Objective, task: Task) -> tuple[Name, ...]:

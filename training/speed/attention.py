@@ -18,7 +18,7 @@ from torch.nn.attention import sdpa_kernel
 from omnivideo.self_attention import KERNELS as BACKENDS
 from omnivideo.self_attention import SelfAttention
 from training.errors import InputError
-from training.team import Team
+from training.parallel.team import Team
 
 Kernel = Literal["cudnn", "flash", "efficient"]
 KERNELS: tuple[Kernel, ...] = get_args(Kernel)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from torch import nn
 
 from training.config import StageSection, StagesSection
+from training.parallel.team import Team
 from training.speed import attention
 from training.speed.blocks import Blocks
 from training.speed.config import Mode
 from training.speed.recompute import fitting
-from training.team import Team
 
 if TYPE_CHECKING:
     from omnivideo.model import OmniVideoModel
-    from training.samples import Bucket
+    from training.data.samples import Bucket
 
 GRADIENT, MASTER, MOMENTS, AVERAGE = 4, 4, 8, 4  # bytes a trained parameter, beside the parameter
 

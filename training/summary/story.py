@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training import checkpoint as checkpoints
+from training.checkpoints import checkpoint as checkpoints
 from training.run import Run, entries
 from training.stages import PHASES, STAGES, Phase
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, cast
 import torch
 from sizes import Size
 
+from training.parallel.team import Team
 from training.speed import attention
 from training.speed.attention import Shape
-from training.team import Team
 
 SUSTAINED_SECONDS = 3.0
 SQUARE = 8192

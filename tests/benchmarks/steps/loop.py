@@ -38,7 +38,7 @@ def run(jobs: Sequence[Job], size: str, folder: Path) -> None:
 
 
 def work(config: dict[str, Any]) -> None:
-    """Be one worker: what `training.launch.work` and `training.stage` do for a phase, but for saving."""
+    """Be one worker: what `training.launch.work` and `training.loop.stage` do for a phase, but for saving."""
     import os
 
     told = json.loads((Path(config["run"]) / "jobs.json").read_text())
@@ -47,8 +47,8 @@ def work(config: dict[str, Any]) -> None:
     import ray.train.torch
     import torch
 
-    from training.engine import join
-    from training.team import Team
+    from training.parallel.engine import join
+    from training.parallel.team import Team
 
     torch.set_num_threads(told["jobs"][0][2]["cluster"]["cpus_per_worker"])
     device = ray.train.torch.get_device() if gpu else torch.device("cpu")
@@ -66,15 +66,15 @@ def work(config: dict[str, Any]) -> None:
 
 def _phase(root: Path, name: str, document: dict[str, Any], size: str, team: Any) -> None:
     from omnivideo.model import OmniVideoModel
-    from training.curves import Curves
+    from training.batches.phase_plan import plan_phase
     from training.encoding.from_shards import Encoded
     from training.encoding.identity import identify
     from training.encoding.shards import Shards
-    from training.replicas import Replicas
-    from training.schedule import plan_phase
-    from training.stage import _place
+    from training.loop.context import Context
+    from training.loop.stage import _place
+    from training.monitoring.curves import Curves
+    from training.parallel.replicas import Replicas
     from training.stages import PHASES
-    from training.work import Work
 
     root.mkdir(parents=True, exist_ok=True)
     request = TrainRequest.model_validate(document)
@@ -85,7 +85,7 @@ def _phase(root: Path, name: str, document: dict[str, Any], size: str, team: Any
     encoded = Encoded(shards, shards.index(), identify(base), request.mix.encoded.dtype)
     replicas = Replicas.of(team, request.cluster.sequence_parallel)
     dataset: Any = None  # all of it is in the shards
-    shared = Work(request, folder, team, dataset, Curves(folder.curves), replicas, encoded)
+    shared = Context(request, folder, team, dataset, Curves(folder.curves), replicas, encoded)
     model = OmniVideoModel.from_pretrained(base)
     _place(model, shared)
     phase = next(phase for phase in PHASES if phase.name == name)
@@ -97,7 +97,7 @@ def _phase(root: Path, name: str, document: dict[str, Any], size: str, team: Any
 
 
 def _timed_loop() -> Any:
-    from training.phase import PhaseLoop
+    from training.loop.phase import PhaseLoop
 
     class Timed(PhaseLoop):
         """The loop, that notes when each step starts, and saves nothing."""

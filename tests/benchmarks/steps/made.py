@@ -11,11 +11,11 @@ from sizes import WORDS, Size
 from torch import Tensor
 
 from training.config import TrainRequest
+from training.data.samples import Sample, view_of
 from training.encoding.identity import identify
 from training.encoding.shards import Shards, describe, packed, stored_type
-from training.encoding.values import Value, of_sample, view_of
-from training.origin import write_initial_model
-from training.samples import Sample
+from training.encoding.values import Value, of_sample
+from training.model.origin import write_initial_model
 from training.stages import PHASES
 
 SAMPLES = 4

@@ -18,11 +18,11 @@ from omnivideo.decoder import build_scheduler
 from omnivideo.model import OmniVideoModel
 from omnivideo.tokens import byte_tokenizer
 from training.config import StageSection, StagesSection
+from training.model.trainee import SubBatch, Trainee
+from training.parallel.team import Team
 from training.speed.config import Mode, SpeedSection
 from training.speed.setting_up import set_up
 from training.stages import PHASES
-from training.team import Team
-from training.trainee import Cell, Trainee
 
 WARM_UP = 2
 MOST_KERNELS = 45
@@ -92,11 +92,11 @@ def bare(
     speed = set_up(model, stages, settings, [size.bucket], Team(device=device), 1)
     trained = [p for p in trainee.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1e-5, fused=device.type == "cuda")
-    cell = _cell(size, device, spoken="vision_head" in phase.trainable)
+    sub_batch = _sub_batch(size, device, spoken="vision_head" in phase.trainable)
 
     def step() -> Tensor:
         with torch.autocast(device.type, torch.bfloat16):
-            loss: Tensor = trainee(cell).sum()
+            loss: Tensor = trainee(sub_batch).sum()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
@@ -105,7 +105,7 @@ def bare(
 
     def gradients() -> None:
         with torch.autocast(device.type, torch.bfloat16):
-            loss: Tensor = trainee(cell).sum()
+            loss: Tensor = trainee(sub_batch).sum()
         torch.autograd.backward(loss)
 
     try:
@@ -174,7 +174,7 @@ def _model(size: Size, device: torch.device) -> OmniVideoModel:
     return OmniVideoModel(size.config, parts, byte_tokenizer(), byte_tokenizer(append_eos=True), scheduler)
 
 
-def _cell(size: Size, device: torch.device, spoken: bool) -> Cell:
+def _sub_batch(size: Size, device: torch.device, spoken: bool) -> SubBatch:
     config = size.config
     text = torch.randn(1, config.text_encoder.max_tokens, config.text_encoder.d_model, device=device)
     visual = torch.randn(
@@ -187,4 +187,4 @@ def _cell(size: Size, device: torch.device, spoken: bool) -> Cell:
         **{"source_latents": None, "source_mask": None, "latents": latents, "noise": noise},
         **{"time": torch.full((1,), 0.5, device=device), "spoken": said if spoken else None},
     }
-    return Cell("flow", (0,), inputs)
+    return SubBatch("flow", (0,), inputs)

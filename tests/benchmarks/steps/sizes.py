@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from omnivideo.config import OmniVideoConfig
 from training.config import ModelSection
-from training.origin import configuration
-from training.samples import Bucket
+from training.data.samples import Bucket
+from training.model.origin import configuration
 
 TEXT = 512  # condition tokens of the text, and of the video's visual tokens: 768 together
 WORDS = 120

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from training.backbones.config import LessonSection
 from training.backbones.fitting import Batch, Fit
-from training.team import Team
+from training.parallel.team import Team
 
 
 class Line:

@@ -14,8 +14,8 @@ from omnivideo.released import load_siglip, load_vila, load_wan
 from training.backbones.stage import train_backbones
 from training.config import TrainRequest
 from training.errors import InputError
+from training.parallel.team import Team
 from training.run import Run
-from training.team import Team
 
 LESSON = {"steps": 1, "batch_size": 4, "scenes": 6}
 OVERRIDES = {"dit.num_layers": 1, "vae.base_dim": 8, "mllm.llm.num_hidden_layers": 1}

@@ -14,14 +14,14 @@ from deltalake import write_deltalake
 from curation.dataset import open_dataset, schema
 from tests.training.conftest import TASKS, row, tiny_request, write_dataset
 from training.config import TrainRequest
+from training.data.samples import read_samples
 from training.encoding import engine, job
 from training.encoding.engine import Answer, Work
 from training.errors import InputError
-from training.loop import train
+from training.loop.worker import train
+from training.parallel.team import Team
 from training.readiness import check
 from training.run import TIMED, Run, entries
-from training.samples import read_samples
-from training.team import Team
 
 COUNTS = {"text_to_image": 3, "text_to_video": 2, "image_edit": 1, "video_edit": 1, "video_understanding": 2}
 WEIGHTS = dict.fromkeys(TASKS, 1.0)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 
+from training.data.samples import Bucket, View
 from training.encoding.identity import PARTS, SETTINGS, Identity
 from training.encoding.pruning import Stale, stale
 from training.encoding.shards import Shards, describe, packed
-from training.encoding.values import Value, View
-from training.samples import Bucket
+from training.encoding.values import Value
 
 
 def identity(weights: str) -> Identity:

@@ -9,14 +9,14 @@ import torch
 
 from omnivideo.config import preset
 from omnivideo.model import OmniVideoModel
+from training.data.loader import Loader
+from training.data.rendered import open_data
+from training.data.samples import Bucket, View
+from training.encoding.cache import Cache
 from training.encoding.encoders import Encoders
 from training.encoding.on_the_fly import OnTheFly
 from training.encoding.together import Together
-from training.encoding.values import Value, View, question, visual
-from training.loader import Loader
-from training.memory import Memory
-from training.rendered import open_data
-from training.samples import Bucket
+from training.encoding.values import Value, question, visual
 
 IMAGE = Bucket("image", 64, 64, 1)
 EDITS = [View(f"image_edit-{n:07d}", "image_edit", IMAGE, 0.0) for n in range(3)]
@@ -44,8 +44,8 @@ def test_values_are_those_of_one_at_a_time(parts: tuple[Any, ...]) -> None:
     """Each value agrees with the one made alone, up to the rounding of bf16."""
     encoders, loader = parts
     alone, together = (
-        OnTheFly(encoders, loader, Memory(64), "flow"),
-        Together(encoders, loader, Memory(64), "flow", most=8),
+        OnTheFly(encoders, loader, Cache(64), "flow"),
+        Together(encoders, loader, Cache(64), "flow", most=8),
     )
     together.prefetch(VALUES)
     for value in VALUES:
@@ -58,7 +58,7 @@ def test_values_are_those_of_one_at_a_time(parts: tuple[Any, ...]) -> None:
 def test_one_call_answers_for_the_batch(parts: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """What was prefetched is made with the first that is asked for; no text encoder runs for the second."""
     encoders, loader = parts
-    together = Together(encoders, loader, Memory(64), "flow", most=8)
+    together = Together(encoders, loader, Cache(64), "flow", most=8)
     together.prefetch(VALUES)
     together.get(VALUES[-2])
     monkeypatch.setattr(encoders, "say", None)

@@ -10,7 +10,7 @@ from torch import Tensor
 from omnivideo.build import build_part
 from omnivideo.config import preset
 from omnivideo.decoder import install_condition_mask, set_condition_mask
-from training.precision import keep_float32
+from training.model.precision import keep_float32
 from training.speed import attention
 from training.speed.blocks import Blocks
 from training.speed.config import Mode

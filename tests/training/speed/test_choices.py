@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from omnivideo.config import preset
 from omnivideo.model import OmniVideoModel
 from training.config import StageSection, StagesSection
+from training.data.samples import Bucket
 from training.errors import InputError
-from training.samples import Bucket
+from training.parallel.team import Team
 from training.speed import attention, recompute
 from training.speed.recompute import MODES
 from training.speed.setting_up import count_tokens, held_bytes, set_up
-from training.team import Team
 
 DIT = preset("omni-11b").dit
 FULL_SIZE = Bucket("video", 480, 832, 81)

@@ -14,10 +14,10 @@ from tensorboardX.proto.event_pb2 import Event
 
 from tests.training.conftest import tiny_request
 from training import lineage
-from training.loop import train
+from training.loop.worker import train
+from training.parallel.team import Team
 from training.run import TIMED, Run, entries
 from training.summary.page import render, write_page
-from training.team import Team
 
 HOSTILE = "<script>alert(1)</script> \u202eevil"
 

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from training.batches.noise import Ahead, chance
+
+
+def test_chances_follow_seed_sample_and_epoch() -> None:
+    """The same key gives the same noise, time and dropout; another epoch, sample or seed gives others."""
+    first, again = chance((2, 3), (0, "a", 0)), chance((2, 3), (0, "a", 0))
+    assert torch.equal(first.noise, again.noise)
+    assert torch.equal(first.time, again.time)
+    for key in ((1, "a", 0), (0, "b", 0), (0, "a", 1)):
+        assert not torch.equal(chance((2, 3), key).noise, first.noise)
+
+
+def test_the_time_does_not_depend_on_the_resolution() -> None:
+    """A sample of another shape meets the same time and dropout."""
+    small, large = chance((1,), (0, "a", 0), 3.0, 0.5), chance((4, 8), (0, "a", 0), 3.0, 0.5)
+    assert torch.equal(small.time, large.time)
+    assert small.without_text == large.without_text
+
+
+def test_captions_drop_as_often_as_asked() -> None:
+    """Over many samples the share without text is the one configured."""
+    dropped = sum(chance((1,), (0, str(i), 0), 1.0, 0.1).without_text for i in range(2000))
+    assert dropped / 2000 == pytest.approx(0.1, abs=0.03)
+
+
+def test_the_flow_shift_draws_noisier_times() -> None:
+    """Shift 3 moves times towards 0, which is noise (Eq. 4)."""
+    times = [torch.stack([chance((1,), (i,), shift).time for i in range(500)]).mean() for shift in (1.0, 3.0)]
+    assert times[0] == pytest.approx(0.5, abs=0.05)
+    assert times[1] < times[0] - 0.1
+
+
+def test_chances_drawn_ahead_are_the_same() -> None:
+    """Begun before, let go of, or never begun: the arguments alone decide."""
+    ahead, shape = Ahead(), (2, 3)
+    ahead.begin([(shape, (0, "a", 0), 3.0, 0.5), (shape, (0, "b", 0), 3.0, 0.5)])
+    ahead.begin([(shape, (0, "b", 0), 3.0, 0.5)])
+    for name in ("a", "b", "c"):
+        found, expected = ahead.take(shape, (0, name, 0), 3.0, 0.5), chance(shape, (0, name, 0), 3.0, 0.5)
+        assert torch.equal(found.noise, expected.noise)
+        assert (found.time, found.without_text) == (expected.time, expected.without_text)

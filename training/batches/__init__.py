@@ -1,0 +1,1 @@
+"""Batches: which samples make up which step, and the tensors that they become."""

@@ -1,0 +1,1 @@
+"""The loop that every worker runs: the run, its stages, their phases."""

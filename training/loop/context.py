@@ -1,0 +1,35 @@
+"""What all phases of a run share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from training.config import TrainRequest
+from training.encoding.from_shards import Encoded
+from training.monitoring.curves import Curves
+from training.parallel.replicas import Replicas
+from training.parallel.team import Team
+from training.run import Run, append
+
+if TYPE_CHECKING:
+    from curation.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every phase of a run shares, as one worker sees it."""
+
+    request: TrainRequest
+    run: Run
+    team: Team
+    dataset: Dataset
+    curves: Curves
+    replicas: Replicas
+    encoded: Encoded | None = None
+
+    def log(self, entry: dict[str, Any]) -> None:
+        """Add a line to the run's log and points to its curves, once for all workers."""
+        if self.team.rank == 0:
+            append(self.run.metrics, entry)
+            self.curves.add(entry)

@@ -1,0 +1,98 @@
+"""Losses of a step or an evaluation, counted on each worker, then over all of them at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from training.batches.batch_plan import Draw
+from training.config import Task
+from training.model.trainee import Loss, SubBatch
+from training.parallel.team import Team
+
+QUARTILES = ("0.00-0.25", "0.25-0.50", "0.50-0.75", "0.75-1.00")
+"""Ranges of the flow's time t (Eq. 4); losses differ more between them than between models."""
+Note = Literal["stop", "written"]
+"""What one worker tells all: it was asked to stop; its part of a checkpoint is on the disk."""
+COLUMNS: tuple[str, ...] = (*get_args(Task), *get_args(Loss), *QUARTILES, "tokens", "flops", *get_args(Note))
+
+
+class LossMeter:
+    """Losses summed by task, kind of loss and quartile of time; also visual tokens, and wishes to stop.
+
+    Every sample is counted by `copies` workers.
+    """
+
+    def __init__(self, copies: int = 1) -> None:
+        self._copies = copies
+        self.sums = torch.zeros(len(COLUMNS), 2, dtype=torch.float64)
+        self.each: list[tuple[str, float]] = []
+        self._noted: dict[Note, int] = {}
+
+    def add(self, sub_batch: SubBatch, draws: Sequence[Draw], losses: Tensor, flops: float = 0.0) -> None:
+        """Count one sub-batch's losses [B] and operations; `draws` are those of its micro-batch."""
+        times = (
+            sub_batch.inputs["time"].tolist() if sub_batch.loss == "flow" else [None] * len(sub_batch.members)
+        )
+        for i, value, time in zip(sub_batch.members, losses.detach().double().cpu(), times, strict=True):
+            names = [draws[i].sample.task, sub_batch.loss, *([] if time is None else [quartile(time)])]
+            for name in names:
+                self._count(name, value)
+            self.each.append((draws[i].sample.sample_id, float(value)))
+        self._count("tokens", torch.tensor(visual_tokens(sub_batch), dtype=torch.float64))
+        self._count("flops", torch.tensor(flops, dtype=torch.float64))
+
+    def note(self, what: Note) -> None:
+        """Tell all workers something of this one with the next `means`."""
+        self._count(what, torch.ones((), dtype=torch.float64))
+
+    def noted(self, what: Note) -> int:
+        """Return how many workers noted `what` before the last `means`."""
+        return self._noted[what]
+
+    def means(self, team: Team, samples: int) -> dict[str, Any]:
+        """Return the mean loss a sample, and by task, kind and quartile, over all workers."""
+        sums = team.sum(self.sums).cpu()
+        self._noted = {note: int(sums[COLUMNS.index(note), 1]) for note in get_args(Note)}
+        sums /= self._copies
+        by_name = {name: row for name, row in zip(COLUMNS, sums.tolist(), strict=True) if row[1]}
+        means = {name: finite(total / count) for name, (total, count) in by_name.items()}
+        total = sum(total for name, (total, _) in by_name.items() if name in get_args(Task))
+        quartiles = {name: mean for name, mean in means.items() if name in QUARTILES}
+        return {
+            "loss": finite(total / samples),
+            "tasks": {name: mean for name, mean in means.items() if name in get_args(Task)},
+            "losses": {name: mean for name, mean in means.items() if name in get_args(Loss)},
+            **({"quartiles": quartiles} if quartiles else {}),
+            **{name: int(by_name[name][0]) if name in by_name else 0 for name in ("tokens", "flops")},
+        }
+
+    def above(self, limit: float) -> list[str]:
+        """Return the ids of this worker's samples with a loss above `limit`, or not finite."""
+        return [name for name, loss in self.each if not (math.isfinite(loss) and loss <= limit)]
+
+    def _count(self, name: str, value: Tensor) -> None:
+        self.sums[COLUMNS.index(name)] += torch.stack([value, torch.ones_like(value)])
+
+
+def quartile(time: float) -> str:
+    """Return the name of the quartile that time `time` in [0, 1] lies in."""
+    return QUARTILES[min(int(time * 4), 3)]
+
+
+def visual_tokens(sub_batch: SubBatch) -> int:
+    """Return how many tokens of images and videos it is about: the DiT's for flow (patches 1×2×2)."""
+    if sub_batch.loss == "flow":
+        samples, _, frames, height, width = sub_batch.inputs["latents"].shape
+        return int(samples * frames * height * width // 4)
+    tensor = sub_batch.inputs.get("targets", sub_batch.inputs.get("visual"))
+    return 0 if tensor is None else int(tensor.shape[0] * tensor.shape[1])
+
+
+def finite(value: float) -> float | None:
+    """Return `value`, or None for what JSON cannot say."""
+    return value if math.isfinite(value) else None
