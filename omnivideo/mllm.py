@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from omnivideo.prompts import MEDIA
-from omnivideo.reading import Seen
+from omnivideo.reading import Seen, hidden_states
 
 
 class Merge2x2(nn.Module):
@@ -106,17 +106,7 @@ class Mllm(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers ships no
         With a transformers `cache` the past is read from it and the new positions are added. With `positions`
         [B, L] given, mask may also be an additive one, [B, 1, L, past + L].
         """
-        if positions is None:
-            positions = (mask.long().cumsum(dim=1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
-        out = self.body(
-            inputs_embeds=embeds,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=cache is not None,
-        )
-        hidden: Tensor = out.last_hidden_state
-        return hidden
+        return hidden_states(self.body, embeds, mask, cache, positions)
 
     def resize_vocabulary(self, rows: int) -> None:
         """Grow the input embedding to `rows`; new rows start at the mean of the old."""

@@ -30,6 +30,20 @@ BYTE_VOCABULARY = 264
 # Wan2.1 T2V 14B; the defaults of DitConfig are the 1.3B. Released folders bring their own shapes.
 WAN_14B = DitConfig(num_attention_heads=40, ffn_dim=13_824, num_layers=40)
 
+# What the world of shapes asks for, and its frames' size.
+SHAPES = GenerationConfig(
+    height=64,
+    width=64,
+    num_frames=9,
+    fps=8,
+    image_steps=25,
+    video_steps=25,
+    image_guidance=4.0,
+    video_guidance=4.0,
+    max_new_tokens=64,
+    negative_prompt="",
+)
+
 
 def _tiny() -> OmniVideoConfig:
     siglip = SiglipConfig(
@@ -174,18 +188,7 @@ def _shapes() -> OmniVideoConfig:
         ),
         scheduler=SchedulerConfig(flow_shift=2.0, flow_shift_720p=2.0),
         condition_budget=256,
-        generation=GenerationConfig(
-            height=64,
-            width=64,
-            num_frames=9,
-            fps=8,
-            image_steps=25,
-            video_steps=25,
-            image_guidance=4.0,
-            video_guidance=4.0,
-            max_new_tokens=64,
-            negative_prompt="",
-        ),
+        generation=SHAPES,
     )
 
 
@@ -225,18 +228,7 @@ def _shapes_tiny() -> OmniVideoConfig:
         ),
         scheduler=SchedulerConfig(flow_shift=1.5, flow_shift_720p=1.5),
         condition_budget=96,
-        generation=GenerationConfig(
-            height=64,
-            width=64,
-            num_frames=1,
-            fps=8,
-            image_steps=20,
-            video_steps=20,
-            image_guidance=4.0,
-            video_guidance=4.0,
-            max_new_tokens=64,
-            negative_prompt="",
-        ),
+        generation=SHAPES.model_copy(update={"num_frames": 1, "image_steps": 20, "video_steps": 20}),
     )
 
 

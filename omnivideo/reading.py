@@ -62,6 +62,21 @@ class LanguageModel(Protocol):
         """Hidden states [B, L, D]; mask [B, past + L], or an additive one [B, 1, L, past + L]."""
 
 
+def hidden_states(body: Any, embeds: Tensor, mask: Tensor, cache: Any, positions: Tensor | None) -> Tensor:
+    """What a transformers decoder `body` makes of embeddings [B, L, D], see `LanguageModel`: [B, L, D]."""
+    if positions is None:
+        positions = (mask.long().cumsum(dim=1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
+    out = body(
+        inputs_embeds=embeds,
+        attention_mask=mask,
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=cache is not None,
+    )
+    hidden: Tensor = out.last_hidden_state
+    return hidden
+
+
 def read(
     mllm: Any,
     tower: Any,

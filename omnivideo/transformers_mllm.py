@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
 from omnivideo.prompts import MEDIA
-from omnivideo.reading import Seen
+from omnivideo.reading import Seen, hidden_states
 
 _OPENERS = ("vision_start_token_id", "boi_token_id", "boi_token_index")
 _CLOSERS = ("vision_end_token_id", "eoi_token_id", "eoi_token_index")
@@ -132,17 +132,7 @@ class TransformersMllm(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffus
         self, embeds: Tensor, mask: Tensor, cache: Any = None, positions: Tensor | None = None
     ) -> Tensor:
         """Hidden states [B, L, D]; see `omnivideo.reading.LanguageModel`."""
-        if positions is None:
-            positions = (mask.long().cumsum(dim=1) - 1).clamp(min=0)[:, -embeds.shape[1] :]
-        out = self.body.language_model(
-            inputs_embeds=embeds,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=cache is not None,
-        )
-        hidden: Tensor = out.last_hidden_state
-        return hidden
+        return hidden_states(self.body.language_model, embeds, mask, cache, positions)
 
     def resize_vocabulary(self, rows: int) -> None:
         """Grow the input embedding to `rows`; new rows start at the mean of the old."""

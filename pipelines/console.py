@@ -18,7 +18,6 @@ import typer
 from curation.errors import InputError as CurationInputError
 from omnivideo.errors import InputError as ModelInputError
 from pipelines.home import new_log
-from training.errors import InputError as TrainingInputError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -75,7 +74,7 @@ def reports_errors(command: Callable[..., Any]) -> Callable[..., None]:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except (CurationInputError, TrainingInputError, ModelInputError) as error:
+        except (CurationInputError, ModelInputError) as error:
             _end(f"{error.what} (while {error.step}). {error.next_step}", EXIT_BAD_INPUT)
         except (typer.Exit, typer.Abort):
             raise

@@ -22,7 +22,7 @@ def curate(request: dict[str, Any]) -> None:
 def encode(request: dict[str, Any]) -> None:
     """Raise InputError if the dataset's version or the run is not there."""
     from curation.dataset import open_dataset
-    from training.errors import InputError
+    from omnivideo.errors import InputError
     from training.run import Run
 
     open_dataset(request["data"], request["version"])

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from omnivideo.errors import InputError
 from training.config import TrainRequest
-from training.errors import InputError
 from training.events import emit, speak_for
 from training.run import Run, check_output
 from training.stages import STAGES, wanted

@@ -9,7 +9,7 @@ from typing import Any
 
 from training.checkpoints.atomic import write_json
 from training.config import TrainRequest
-from training.errors import InputError, TrainingError
+from training.errors import TrainingError
 from training.run import Run
 
 
@@ -83,9 +83,7 @@ def describe(error: Exception) -> dict[str, str] | None:
         return {"kind": "stopped", "what": str(error), "step": error.phase, "next": again}
     if isinstance(error, TrainingError):
         return {"kind": "failure", "what": str(error), "step": "train", "next": "see the run's metrics.jsonl"}
-    if isinstance(error, InputError) or hasattr(
-        error, "next_step"
-    ):  # curation's and the model's have the same fields
+    if hasattr(error, "next_step"):  # InputError: curation's has the same fields as the model's
         fields: Any = error
         return {"kind": "input", "what": fields.what, "step": fields.step, "next": fields.next_step}
     return None

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from omnivideo.errors import InputError
 from training.checkpoints.atomic import write_json
 from training.config import TrainRequest
-from training.errors import InputError
 from training.run import Run
 from training.stages import STAGES, StageName
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from omnivideo.conditioning import plan_condition
 from omnivideo.config import OmniVideoConfig
+from omnivideo.errors import InputError
 from training.batches.phase_plan import PhasePlan, Scored, plan_phase
 from training.checkpoints import checkpoint as checkpoints
 from training.config import EDITING, ModelSection, TrainRequest
 from training.data.samples import Bucket
-from training.errors import InputError
 from training.model.lora import check_peft
 from training.model.origin import check_origin, configuration
 from training.run import Run

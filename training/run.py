@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from omnivideo.errors import InputError
 from training.checkpoints.atomic import write_json
-from training.errors import InputError
 from training.stages import PHASES, STAGES, StageName
 
 TIMED = frozenset({"seconds", "data_wait", "mfu", "tokens_per_second", "memory_gib", "device"})

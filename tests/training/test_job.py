@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from omnivideo.errors import InputError
 from tests.training.conftest import tiny_request
 from training import job, launch
 from training.config import TrainRequest
-from training.errors import InputError, TrainingError
+from training.errors import TrainingError
 from training.events import PREFIX
 from training.loop.worker import train
 from training.parallel.team import Team

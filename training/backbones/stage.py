@@ -14,6 +14,7 @@ import torch
 import omnivideo
 from omnivideo.build import build_part
 from omnivideo.config import LlmConfig, MllmConfig, OmniVideoConfig, SiglipConfig
+from omnivideo.errors import InputError
 from omnivideo.shapes.sampling import Split
 from training.backbones import folders
 from training.backbones.autoencoder import AutoencoderLesson, begin
@@ -26,7 +27,6 @@ from training.backbones.words import said_in_the_world
 from training.backbones.world import View, World, make_world
 from training.checkpoints.atomic import write_folder, write_json
 from training.config import TrainRequest
-from training.errors import InputError
 from training.model.origin import configuration
 from training.parallel.team import Team
 from training.run import Run

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from omnivideo.errors import InputError
 from training.batches.batch_plan import Batch, BatchPlan, Stream
 from training.batches.held_out import chosen, held_out
 from training.batches.mixing import mixed
@@ -20,7 +21,6 @@ from training.config import (
     TrainRequest,
 )
 from training.data.samples import Sample, bucket_of, count_tasks, frame_count, with_captions_as_understanding
-from training.errors import InputError
 from training.stages import IN_SEQUENCE, Phase, sub_stages
 
 LEAST_FRAMES = 5

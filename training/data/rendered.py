@@ -14,11 +14,11 @@ from urllib.parse import parse_qsl, urlsplit
 import torch
 from torch import Tensor
 
+from omnivideo.errors import InputError
 from omnivideo.shapes.render import render
 from omnivideo.shapes.rows import VIDEO_TASKS, Look, told
 from omnivideo.shapes.writing import SHARES
 from training.config import EDITING, Task
-from training.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa

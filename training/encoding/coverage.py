@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from omnivideo.errors import InputError
 from training.batches.phase_plan import PhasePlan, Scored, plan_phase
 from training.config import EncodedSection, TrainRequest
 from training.data.samples import view_of
 from training.encoding.identity import Identity
 from training.encoding.shards import Shards, describe
 from training.encoding.values import Name, Value, of_sample
-from training.errors import InputError
 from training.stages import Phase, StageName, phases_of
 
 WHOSE: Mapping[Name, str] = {

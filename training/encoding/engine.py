@@ -12,8 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from omnivideo.errors import InputError
 from training.config import ClusterSection
-from training.errors import InputError, TrainingError
+from training.errors import TrainingError
 
 Answer = dict[str, Any]
 Work = Callable[[str], Answer]

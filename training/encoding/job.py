@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from omnivideo.errors import InputError
 from training.config import EncodedSection, ModelSection, TrainRequest
 from training.data.samples import read_samples
 from training.encoding.identity import Identity, of_origin
 from training.encoding.shards import Shards, stored_type
 from training.encoding.values import Value
-from training.errors import InputError
 from training.events import emit
 from training.job import answer
 from training.model.origin import check_origin, configuration

@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from omnivideo.errors import InputError
 from training.encoding.values import Value, digest
-from training.errors import InputError
 
 ROOM = "shards"
 READERS = 16  # footers read at once: waiting for storage takes the time

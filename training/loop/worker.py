@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from omnivideo.errors import InputError
 from training.backbones.stage import train_backbones
 from training.config import TrainRequest
 from training.data.rendered import open_data
@@ -17,7 +18,6 @@ from training.data.samples import read_samples
 from training.encoding.from_shards import Encoded
 from training.encoding.identity import remembered
 from training.encoding.shards import Shards
-from training.errors import InputError
 from training.loop.context import Context
 from training.loop.stage import train_stage
 from training.model.origin import write_initial_model

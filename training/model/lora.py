@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from training.errors import InputError
+from omnivideo.errors import InputError
 
 if TYPE_CHECKING:
     from omnivideo.lora import Lora

@@ -7,11 +7,11 @@ from typing import Any
 
 from omnivideo.build import PARTS
 from omnivideo.config import OmniVideoConfig, preset
+from omnivideo.errors import InputError
 from omnivideo.model import OmniVideoModel
 from training.checkpoints import export
 from training.checkpoints.atomic import write_folder
 from training.config import ModelSection
-from training.errors import InputError
 
 INDEX, CONFIG = "model_index.json", "config.json"
 

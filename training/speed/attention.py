@@ -15,9 +15,9 @@ from diffusers.models.transformers.transformer_wan import WanAttnProcessor
 from torch import Tensor
 from torch.nn.attention import sdpa_kernel
 
+from omnivideo.errors import InputError
 from omnivideo.self_attention import KERNELS as BACKENDS
 from omnivideo.self_attention import SelfAttention
-from training.errors import InputError
 from training.parallel.team import Team
 
 Kernel = Literal["cudnn", "flash", "efficient"]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import torch
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 
-from training.errors import InputError
+from omnivideo.errors import InputError
 from training.speed.config import Mode
 
 if TYPE_CHECKING:

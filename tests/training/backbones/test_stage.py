@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
+from omnivideo.errors import InputError
 from omnivideo.model import OmniVideoModel
 from omnivideo.released import load_siglip, load_vila, load_wan
 from training.backbones.stage import train_backbones
 from training.config import TrainRequest
-from training.errors import InputError
 from training.parallel.team import Team
 from training.run import Run
 

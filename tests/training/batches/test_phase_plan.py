@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from omnivideo.errors import InputError
 from tests.training.conftest import tiny_request
 from training.batches.phase_plan import PhasePlan, Scored, plan_phase
 from training.config import Task, TrainRequest
 from training.data.samples import Sample
-from training.errors import InputError
 from training.stages import PHASES
 
 HEADS, ALIGN, FLOW, JOINT = PHASES

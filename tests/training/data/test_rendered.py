@@ -9,11 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from omnivideo.errors import InputError
 from omnivideo.shapes.rows import Look
 from omnivideo.shapes.writing import read_truth, write
 from training.data.rendered import Rendered, open_data
 from training.data.samples import Bucket, View, count_tasks, read_samples
-from training.errors import InputError
 
 IMAGE, VIDEO = Bucket("image", 32, 32, 1), Bucket("video", 32, 32, 9)
 

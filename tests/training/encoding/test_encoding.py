@@ -12,12 +12,12 @@ import pytest
 from deltalake import write_deltalake
 
 from curation.dataset import open_dataset, schema
+from omnivideo.errors import InputError
 from tests.training.conftest import TASKS, row, tiny_request, write_dataset
 from training.config import TrainRequest
 from training.data.samples import read_samples
 from training.encoding import engine, job
 from training.encoding.engine import Answer, Work
-from training.errors import InputError
 from training.loop.worker import train
 from training.parallel.team import Team
 from training.readiness import check

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omnivideo.errors import InputError
 from training.data.samples import Bucket, View
 from training.encoding.shards import Place, Shards, describe, packed, unpacked
 from training.encoding.values import Value
-from training.errors import InputError
 
 VIEW = View("a", "text_to_video", Bucket("video", 64, 64, 9), 8.0)
 VALUE = Value("latents", VIEW)

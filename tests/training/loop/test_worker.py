@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 import torch
 
+from omnivideo.errors import InputError
 from tests.training.conftest import tiny_request
 from training.config import TrainRequest
 from training.data.samples import View
 from training.encoding.encoders import Encoders
-from training.errors import InputError, TrainingError
+from training.errors import TrainingError
 from training.loop.phase import PhaseLoop
 from training.loop.worker import train
 from training.parallel.team import Team

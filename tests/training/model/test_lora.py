@@ -19,7 +19,6 @@ from omnivideo.lora import FILE, FOLDER, Lora
 from omnivideo.model import OmniVideoModel
 from omnivideo.pipeline import OmniVideoPipeline
 from tests.training.conftest import tiny_request
-from training.errors import InputError as TrainingInputError
 from training.loop.worker import train
 from training.model.frozen import digest
 from training.model.lora import LoraSection, insert, take_out
@@ -80,10 +79,10 @@ def test_merged_equals_apart_and_diffusers_reads_it(tmp_path: Path) -> None:
 
 def test_targets_that_are_not_there_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """As is training one without peft."""
-    with pytest.raises(TrainingInputError, match="targets"):
+    with pytest.raises(InputError, match="targets"):
         insert(build_part("dit", preset("tiny")), LoraSection(targets=("to_nowhere",)), 0)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(TrainingInputError, match="needs peft"):
+    with pytest.raises(InputError, match="needs peft"):
         insert(build_part("dit", preset("tiny")), LoraSection(), 0)
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from omnivideo.errors import InputError
 from training.config import ModelSection
-from training.errors import InputError
 from training.model.origin import configuration, write_initial_model
 
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omnivideo.config import preset
+from omnivideo.errors import InputError
 from omnivideo.model import OmniVideoModel
 from training.config import StageSection, StagesSection
 from training.data.samples import Bucket
-from training.errors import InputError
 from training.parallel.team import Team
 from training.speed import attention, recompute
 from training.speed.recompute import MODES
