@@ -7,8 +7,10 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -19,6 +21,7 @@ from curation.errors import InputError
 from pipelines.home import home
 
 START_SECONDS = 120.0
+WATCH_SECONDS = 2.0  # between looks at whether it still runs
 PORT = 4200
 # Who holds a deployment's one slot. In memory, Prefect's default, a server started again has forgotten it: it
 # ends the run that holds the slot and, if that run is gone too, never gives the slot to another.
@@ -51,25 +54,68 @@ def connect() -> str:
 
 @contextlib.contextmanager
 def running(port: int = PORT) -> Iterator[str]:
-    """Yield the URL of the server that `PREFECT_API_URL` names, or of one of our own while the block runs."""
+    """Yield the URL of the server that `PREFECT_API_URL` names, or of one of our own while the block runs.
+
+    One of our own that dies is started again: what runs waits for it some minutes.
+    """
     given = os.environ.get("PREFECT_API_URL")
     if given:
         yield given
         return
     url = f"http://127.0.0.1:{port}/api"
     _use(url)
-    log = home() / "logs" / "prefect-server.log"
-    log.parent.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with log.open("w") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=_server_env())
+    server = _Server(port)
     try:
-        _wait(url, process, log)
-        _state_file().write_text(json.dumps({"url": url, "pid": process.pid}))
+        _wait(url, server.process, server.log)
+        _state_file().write_text(json.dumps({"url": url}))
+        server.watch()
         yield url
     finally:
         _state_file().unlink(missing_ok=True)
-        end(process)
+        server.close()
+
+
+class _Server:
+    """A server's process, its log, and who looks after it."""
+
+    def __init__(self, port: int) -> None:
+        self.log = home() / "logs" / "prefect-server.log"
+        self.log.parent.mkdir(exist_ok=True)
+        place = ("--host", "127.0.0.1", "--port", str(port))
+        self._command = [sys.executable, "-m", "prefect", "server", "start", *place]
+        self.log.unlink(missing_ok=True)
+        self.process = self._start()
+        self._closed = threading.Event()
+        self._watcher = threading.Thread(target=self._keep, daemon=True)
+
+    def watch(self) -> None:
+        """From now on start it again whenever it ends."""
+        self._watcher.start()
+
+    def close(self) -> None:
+        """End it for good."""
+        self._closed.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
+        end(self.process)
+        self._sweep()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as out:
+            return subprocess.Popen(
+                self._command, stdout=out, stderr=out, env=_server_env(), start_new_session=True
+            )
+
+    def _keep(self) -> None:
+        while not self._closed.wait(WATCH_SECONDS):
+            if self.process.poll() is not None:
+                self._sweep()
+                self.process = self._start()
+
+    def _sweep(self) -> None:
+        """End what is left of its session: the API is a process of its own, and would hold the port."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 def end(process: subprocess.Popen[bytes], seconds: float = 10.0) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.pipelines.conftest import CommandLine
@@ -27,18 +30,24 @@ with server.running(int(sys.argv[1])) as url:
 
 
 @pytest.fixture(scope="module")
-def served(command_line: CommandLine) -> Iterator[str]:
-    """The URL of a server like that of `omnivideo serve`."""
+def holder(command_line: CommandLine) -> Iterator[subprocess.Popen[str]]:
+    """A process that has a server like that of `omnivideo serve`, and prints its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-c", HOLD, str(port)]
     with subprocess.Popen(
         command, env=command_line.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None
-        yield holder.stdout.readline().strip()
-        holder.communicate("")
+    ) as holding:
+        yield holding
+        holding.communicate("")
+
+
+@pytest.fixture(scope="module")
+def served(holder: subprocess.Popen[str]) -> str:
+    """The server's URL."""
+    assert holder.stdout is not None
+    return holder.stdout.readline().strip()
 
 
 def ask(url: str, path: str, password: str | None, told: dict[str, Any] | None = None) -> Any:
@@ -93,6 +102,22 @@ def test_without_the_password_there_is_no_answer(served: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as caught:
         ask(served, "work_pools/omnivideo", None)
     assert caught.value.code == 401
+
+
+def test_a_killed_server_is_started_again(
+    served: str, holder: subprocess.Popen[str], command_line: CommandLine
+) -> None:
+    """After kill -9 of the server and all its processes it answers again, and knows what was deployed."""
+    password = (Path(command_line.env["OMNIVIDEO_HOME"]) / "prefect_auth").read_text()
+    killed = psutil.Process(holder.pid).children(recursive=True)
+    for process in killed:
+        process.kill()
+    psutil.wait_procs(killed)
+    while True:
+        with contextlib.suppress(OSError):
+            assert ask(served, "work_pools/omnivideo", password)["name"] == "omnivideo"
+            break
+        time.sleep(0.5)
 
 
 def test_without_a_server_nothing_is_deployed(tmp_path: Path) -> None:
