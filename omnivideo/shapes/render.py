@@ -19,11 +19,13 @@ def render(scene: Scene, size: int, num_frames: int = 1) -> Pixels:
     """Frames [T, size, size, 3], uint8 sRGB; the last of several frames is at moment 1."""
     frames = np.empty((num_frames, size, size, 3), np.uint8)
     frames[:] = BACKGROUNDS[scene.background]
+    alike = True
     for thing in scene.things:
-        if thing.motion == "still":
+        alike = alike and thing.motion == "still"
+        if alike:
             _paint(frames, thing, 0.0)
             continue
-        for number in range(num_frames):
+        for number in range(num_frames):  # what moves may pass under a still thing that is painted after it
             _paint(frames[number : number + 1], thing, number / max(1, num_frames - 1))
     return frames
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from omnivideo import media
@@ -107,6 +107,7 @@ def test_answers_are_true(number: int, moving: bool) -> None:
 
 
 @given(numbers, st.sampled_from(OPERATIONS))
+@example(4023, "add")  # what moves crosses the square of a still thing that is painted after it
 @MANY
 def test_an_edit_changes_what_it_says_alone(number: int, operation: str) -> None:
     """Outside of the thing that changes, source and target are the same to the pixel."""
