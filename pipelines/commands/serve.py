@@ -118,7 +118,10 @@ def _work(pool: str) -> None:
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process"]
     worker = subprocess.Popen(command, env=dict(os.environ), start_new_session=True)
     try:
-        worker.wait()
+        code = worker.wait()
+        raise server.ServerError(
+            f"the Prefect worker ended (exit code {code}): start `omnivideo serve` again"
+        )
     except KeyboardInterrupt:
         typer.echo("stopping; jobs that run are stopped with their cluster, and go on with the next run")
     finally:
