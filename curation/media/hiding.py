@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from curation.media import faces, planes
 from curation.media.encoding import Timed, with_planes
-from curation.media.sampler import fit
+from curation.media.held import fit
 
 Bytes = NDArray[np.uint8]
 Box = NDArray[np.float64]  # [4]: left, top, right, bottom, as shares of the picture's sides
@@ -98,7 +98,7 @@ def _without_faces(small: Bytes) -> Bytes:
 
 
 def _find(frame: Any) -> list[Box]:
-    return find(planes.rgb(frame, fit(frame.width, frame.height, LONG_SIDE)))
+    return find(planes.Pyramid(frame).rgb(fit(frame.width, frame.height, LONG_SIDE)))
 
 
 def _followed(times: Sequence[float], looks: Iterable[tuple[int, list[Box]]]) -> list[list[Box]]:

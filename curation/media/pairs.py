@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from curation.errors import MediaError
 from curation.filters import Frames
 from curation.media import decode, picture, probe
-from curation.media.sampler import fit
+from curation.media.held import fit
 
 CHANGED = 16  # of 255
 LONG_SIDE = 256

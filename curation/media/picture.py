@@ -12,8 +12,8 @@ from PIL import Image, ImageOps
 
 from curation.errors import MediaError
 from curation.filters import Frames, Kind
+from curation.media.held import fit
 from curation.media.probe import open_image
-from curation.media.sampler import fit
 
 Bytes = NDArray[np.uint8]
 ORIENTATION = 0x0112  # EXIF tag

@@ -39,13 +39,37 @@ def full_range(frame: Any) -> bool:
     return bool(frame.color_range == FULL_RANGE or frame.format.name.startswith("yuvj"))
 
 
-class Halves:
+class Pyramid:
     """A frame's planes, each halved as often as somebody has asked for: pictures of all sizes share them."""
 
     def __init__(self, frame: Any) -> None:
         self._levels = [[plane] for plane in planes(frame)]
+        self._full_range = full_range(frame)
+        self._hd = frame.colorspace == BT709
+        if frame.colorspace == UNSPECIFIED:
+            self._hd = frame.height >= HD_HEIGHT
 
-    def resized(self, number: int, size: tuple[int, int], last_step: int) -> Bytes:
+    def gray(self, size: tuple[int, int], rough: bool = False) -> Bytes:
+        """[H,W], 0-255, at (width, height); at full size it equals what swscale gives for `gray`.
+
+        `rough` is for sums, not for detail, in a quarter of the time.
+        """
+        small = self._resized(0, size, cv2.INTER_LINEAR if rough else cv2.INTER_AREA)
+        return small.copy() if self._full_range else stretched(small)
+
+    def rgb(self, size: tuple[int, int]) -> Bytes:
+        """[H,W,3] at (width, height), with the frame's own matrix (ITU-R BT.601 or BT.709) and range."""
+        yuv = cv2.merge([self._resized(number, size, cv2.INTER_LINEAR) for number in range(3)])
+        picture: Bytes = cv2.transform(yuv, _to_rgb(self._hd, self._full_range))
+        return picture
+
+    def shrink(self, size: tuple[int, int]) -> None:
+        """Let go of planes that no picture of (width, height) or less is made of."""
+        for levels in self._levels:
+            while _twice(levels[0], size):
+                levels[:] = levels[1:] or [_halved(levels[0])]
+
+    def _resized(self, number: int, size: tuple[int, int], last_step: int) -> Bytes:
         """Y, U or V at (width, height): halved while it is twice too large, which is cheap, then `last_step`.
 
         A plane of that size already is returned as it lies, not copied.
@@ -56,15 +80,6 @@ class Halves:
                 levels.append(_halved(levels[level]))
             level += 1
         return _fitted(levels[level], size, last_step)
-
-
-def gray(frame: Any, size: tuple[int, int], halves: Halves | None = None, rough: bool = False) -> Bytes:
-    """[H,W], 0-255, at (width, height); at full size it equals what swscale gives for `gray`.
-
-    `rough` is for sums, not for detail, in a quarter of the time.
-    """
-    small = (halves or Halves(frame)).resized(0, size, cv2.INTER_LINEAR if rough else cv2.INTER_AREA)
-    return small.copy() if full_range(frame) else stretched(small)
 
 
 def stretched(luma: Bytes) -> Bytes:
@@ -81,14 +96,6 @@ def bgr_gray(frame: Any) -> Bytes:
     """
     grey: Bytes = cv2.cvtColor(frame.to_ndarray(format="bgr24"), cv2.COLOR_BGR2GRAY)
     return grey
-
-
-def rgb(frame: Any, size: tuple[int, int], halves: Halves | None = None) -> Bytes:
-    """[H,W,3] at (width, height), with the frame's own colour matrix (ITU-R BT.601 or BT.709) and range."""
-    found = halves or Halves(frame)
-    yuv = cv2.merge([found.resized(number, size, cv2.INTER_LINEAR) for number in range(3)])
-    picture: Bytes = cv2.transform(yuv, _matrix(frame))
-    return picture
 
 
 def _twice(plane: Bytes, size: tuple[int, int]) -> bool:
@@ -108,14 +115,9 @@ def _fitted(plane: Bytes, size: tuple[int, int], last_step: int) -> Bytes:
     return small
 
 
-def _matrix(frame: Any) -> NDArray[np.float64]:
-    """The 3x4 matrix from YUV (chroma around 128) to RGB."""
-    hd = frame.colorspace == BT709 or (frame.colorspace == UNSPECIFIED and frame.height >= HD_HEIGHT)
-    return _to_rgb(hd, full_range(frame))
-
-
 @cache
 def _to_rgb(hd: bool, full: bool) -> NDArray[np.float64]:
+    """The 3x4 matrix from YUV (chroma around 128) to RGB."""
     red, blue = (0.2126, 0.0722) if hd else (0.299, 0.114)
     green = 1 - red - blue
     luma, chroma, black = (1.0, 1.0, 0.0) if full else (255 / 219, 255 / 224, 16.0)

@@ -2,8 +2,9 @@
 
 The clips of a video are not known while it is decoded. So frames are kept on time grids that start anew at
 each scene: one grid for each distinct `Frames` that the filters ask for, so that a filter sees the same
-pixels whichever other filters run. Frames asked for by count come from a grid of two a second. Samples of
-closed clips are dropped, and scenes have a longest length, so memory does not grow with the video.
+pixels whichever other filters run. Those who ask by count share a few frames of each scene, of which only
+the chosen ones are made pictures. Samples of closed clips are dropped, and scenes have a longest length, so
+memory does not grow with the video.
 """
 
 from __future__ import annotations
@@ -18,23 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.filters import VECTORS, Frames, Kind
-from curation.media import planes
-from curation.media.vectors import VectorReader
+from curation.media.held import Candidates, HeldFrame
+from curation.media.vectors import VectorReader, speeds
 
-Bytes = NDArray[np.uint8]
-COUNT_FPS = 2.0  # the grid behind frames asked for by count
-ROUGH = 256  # pixels: who asks for grey pictures no larger than this looks at no detail
+Sample = tuple[float, Any]  # seconds, and the picture, or what it is made of when somebody asks
 # Options of a decoder. Deblocking takes a fifth of decoding H.264. Left out for frames that nothing is
 # predicted from, it takes a tenth less, and no other frame changes: of the scores of 22 films BRISQUE's by
 # 0.12 in the mean, the others by 0.01 or less.
 SPARED = {"skip_loop_filter": "noref"}
 RECENT = 4  # frames kept beyond those that a cut trims
-
-
-def fit(width: int, height: int, long_side: int | None) -> tuple[int, int]:
-    """(width, height) with the longer one at most `long_side`, never enlarged, at least one pixel each."""
-    scale = min(1.0, long_side / max(width, height)) if long_side else 1.0
-    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 @dataclass
@@ -47,7 +40,7 @@ class Track:
     start: float = 0.0
     taken: int = 0
     leading: int = 0
-    samples: list[tuple[float, Any]] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
 
     def due(self, time: float) -> bool:
         """Whether the frame at `time` is the first at or after the grid's next point, or one of the lead."""
@@ -62,9 +55,9 @@ class Track:
     def _point(self) -> float:
         return self.start + self.taken * self.period - self.slack
 
-    def add(self, time: float, picture: NDArray[Any]) -> None:
-        """Keep a picture and move to the next point after it."""
-        self.samples.append((time, picture))
+    def add(self, time: float, sample: Any) -> None:
+        """Keep a sample and move to the next point after it."""
+        self.samples.append((time, sample))
         self.pass_over(time)
 
     def pass_over(self, time: float) -> None:
@@ -86,7 +79,12 @@ class Sampler:
     ) -> None:
         self._size = (width, height)  # as stored, before rotation
         self._turns = turns
-        self.tracks = {need: Track(need, _period(need, fps), 0.5 / fps - 1e-6) for need in wanted}
+        wanted = set(wanted)
+        self._by_count = [need for need in wanted if need.count]
+        self._candidates = Candidates(self._by_count, fps) if self._by_count else None
+        self.tracks = {
+            need: Track(need, _period(need.fps, fps), 0.5 / fps - 1e-6) for need in wanted if need.fps
+        }
         self._grids = [track for need, track in self.tracks.items() if need != VECTORS]
         self._vectors = VectorReader(fps) if VECTORS in self.tracks else None
         # The decoder's buffers, not copies.
@@ -100,13 +98,21 @@ class Sampler:
             self._take_vectors(self._vectors, time, frame, wanted)
         if time < self._next:
             return
-        halves = planes.Halves(frame) if wanted else None
+        held = self.held(frame) if wanted else None
         for track in self._grids:
-            if track.due(time) and halves is None:
+            if track.due(time) and held is None:
                 track.pass_over(time)
-            elif track.due(time):
-                track.add(time, self.picture(frame, track.needs, halves))
+            elif track.due(time) and held:
+                track.add(time, held.picture(track.needs))
         self._next = min((track.next for track in self._grids), default=inf)
+        if self._candidates:
+            if time >= self._candidates.next:
+                self._candidates.add(time, held)
+            self._next = min(self._next, self._candidates.next)
+
+    def held(self, frame: Any) -> HeldFrame:
+        """A frame as pictures of the sizes and colours that are asked of it."""
+        return HeldFrame(frame, self._size, self._turns)
 
     def _take_vectors(self, reader: VectorReader, time: float, frame: Any, wanted: bool) -> None:
         """Keep a frame's vectors if they are due; a frame without any leaves it to the next."""
@@ -120,6 +126,8 @@ class Sampler:
         self._next = -inf
         for track in self.tracks.values():
             track.restart(time)
+        if self._candidates:
+            self._candidates.new_scene(time)
 
     def close(self, end_s: float) -> None:
         """The scene ended before `end_s`: where it gave too few samples, its last frame is one more."""
@@ -128,42 +136,35 @@ class Sampler:
             inside = [time for time, _ in track.samples if track.start - 1e-6 <= time < end_s - 1e-6]
             enough = track.needs.least + track.needs.lead - 1
             if last and len(inside) < enough and last[0] > max(inside, default=track.start - 1):
-                track.samples.append((last[0], self.picture(last[1], track.needs)))
+                track.samples.append((last[0], self.held(last[1]).picture(track.needs)))
                 track.samples.sort(key=lambda sample: sample[0])
 
     def forget(self, before: float) -> None:
         """Drop samples of clips that are done."""
         for track in self.tracks.values():
             track.samples = [sample for sample in track.samples if sample[0] >= before - 1e-6]
+        if self._candidates:
+            self._candidates.forget(before)
 
-    def between(self, start_s: float, end_s: float) -> dict[Frames, list[tuple[float, Bytes]]]:
+    def between(self, start_s: float, end_s: float) -> dict[Frames, list[Sample]]:
         """The samples of a clip [start_s, end_s), by need."""
-        return {
-            need: [sample for sample in track.samples if start_s - 1e-6 <= sample[0] < end_s - 1e-6]
-            for need, track in self.tracks.items()
-        }
 
-    def near(self, needs: Frames, time: float) -> list[tuple[float, Bytes]]:
-        """The one sample nearest to a time, or the last frame if all samples were of clips that are done."""
-        kept = self.tracks[needs].samples
-        return nearest(kept, [time]) if kept else [(time, self.picture(self._recent[-1][1], needs))]
+        def inside(samples: list[Sample]) -> list[Sample]:
+            return [sample for sample in samples if start_s - 1e-6 <= sample[0] < end_s - 1e-6]
 
-    def picture(self, frame: Any, needs: Frames, halves: planes.Halves | None = None) -> Bytes:
-        """A frame at the size and colour asked for, rotation applied."""
-        if needs.color == "bgr_gray":
-            picture = planes.bgr_gray(frame)
-        elif needs.color == "gray":
-            rough = needs.long_side is not None and needs.long_side <= ROUGH
-            picture = planes.gray(frame, fit(*self._size, needs.long_side), halves, rough)
-        else:
-            picture = planes.rgb(frame, fit(*self._size, needs.long_side), halves)
-        return np.ascontiguousarray(np.rot90(picture, self._turns)) if self._turns else picture
+        found = {need: inside(track.samples) for need, track in self.tracks.items()}
+        few = inside(self._candidates.kept()) if self._candidates else []
+        return {**found, **dict.fromkeys(self._by_count, few)}
+
+    def near(self, time: float) -> list[Sample]:
+        """Of the frames kept for who asks by count the nearest to a time, or else the last frame."""
+        kept = self._candidates.kept() if self._candidates else []
+        return nearest(kept, [time]) if kept else [(time, self.held(self._recent[-1][1]))]
 
 
-def _period(needs: Frames, fps: float) -> float:
+def _period(wanted_fps: float, fps: float) -> float:
     """Seconds between samples: a whole number of frames, as near the asked rate as can be."""
-    wanted = needs.fps or COUNT_FPS
-    return max(1, round(fps / wanted)) / fps
+    return max(1, round(fps / wanted_fps)) / fps
 
 
 @dataclass
@@ -177,17 +178,20 @@ class SampledClip:
     num_frames: int
     start_s: float
     end_s: float
-    samples: dict[Frames, list[tuple[float, Bytes]]]
+    samples: dict[Frames, list[Sample]]
 
-    def frames(self, needs: Frames) -> Bytes:
+    def frames(self, needs: Frames) -> NDArray[Any]:
         """[T,H,W] or [T,H,W,3] uint8 of one of the declared needs; vectors as `VECTORS` says."""
-        return np.stack([picture for _, picture in self._chosen(needs)])
+        chosen = [sample for _, sample in self._chosen(needs)]
+        if needs == VECTORS:
+            return speeds(chosen)
+        return np.stack([one.picture(needs) if isinstance(one, HeldFrame) else one for one in chosen])
 
     def times(self, needs: Frames) -> NDArray[np.float64]:
         """[T] seconds of the source at which `frames` were taken."""
         return np.array([time for time, _ in self._chosen(needs)])
 
-    def _chosen(self, needs: Frames) -> list[tuple[float, Bytes]]:
+    def _chosen(self, needs: Frames) -> list[Sample]:
         samples = self.samples[needs]
         if needs.count is None or len(samples) <= needs.count:
             return samples
@@ -196,7 +200,7 @@ class SampledClip:
         return nearest(samples, points)
 
 
-def nearest(samples: list[tuple[float, Bytes]], points: list[float]) -> list[tuple[float, Bytes]]:
+def nearest(samples: list[Sample], points: list[float]) -> list[Sample]:
     """The sample nearest to each point in time, one for each point."""
     times = np.array([time for time, _ in samples])
     return [samples[int(np.abs(times - point).argmin())] for point in points]

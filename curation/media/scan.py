@@ -17,7 +17,7 @@ from curation.filters import VECTORS, Clip, Frames, Kind
 from curation.media import decode, hiding, picture, probe, shape, thumbnail
 from curation.media.delivery import Delivery
 from curation.media.records import ClipRecord, ScanRequest, ScanResult, span_of
-from curation.media.sampler import SPARED, SampledClip, Sampler
+from curation.media.sampler import SPARED, SampledClip, Sampler, nearest
 from curation.media.signals import measure
 from curation.media.vectors import EXPORT
 from curation.split import Closing, Span, Splitter
@@ -188,13 +188,15 @@ class _VideoScan:
         few = any(len(found) < needs.least for needs, found in samples.items())
         known = self.request.known.get(span_of(vars(clip)), NOTHING)
         short = Verdict({}, "split", "too_short") if span.too_short or few else None
-        self._keep(clip, short or self.cascade.judge(clip, known), self._strip(start, samples))
+        self._keep(clip, short or self.cascade.judge(clip, known), self._strip(clip))
 
-    def _strip(self, start: float, samples: dict[Frames, Any]) -> thumbnail.Samples:
+    def _strip(self, clip: SampledClip) -> thumbnail.Samples:
         """The small pictures of a clip, at least one; none where they are known."""
-        if self.small not in samples:
+        if self.small not in clip.samples:
             return []
-        return samples[self.small] or self.sampler.near(self.small, start)
+        few = clip.samples[self.small] or self.sampler.near(clip.start_s)
+        shown = dict(nearest(few, thumbnail.points(clip.start_s, clip.end_s)))
+        return [(time, held.picture(self.small)) for time, held in shown.items()]
 
     def _clip(self, start: float, end: float, frames: int, samples: dict[Frames, Any]) -> SampledClip:
         kind: Kind = "video"
@@ -204,7 +206,7 @@ class _VideoScan:
         self.delivery.add(_record(clip, verdict, small, self.cascade.hides_faces))
 
     def _small(self, frame: Any) -> Any:
-        return self.sampler.picture(frame, self.small)
+        return self.sampler.held(frame).picture(self.small)
 
 
 def _record(whole: Clip, verdict: Verdict, small: thumbnail.Samples, hides_faces: bool) -> ClipRecord:

@@ -39,7 +39,7 @@ class TransNet:
 
     def view(self, frame: Any) -> NDArray[np.uint8]:
         """[27,48,3] RGB."""
-        return planes.rgb(frame, SIZE)
+        return planes.Pyramid(frame).rgb(SIZE)
 
     def push(self, index: int, picture: NDArray[np.uint8]) -> list[int]:
         """The cuts among the 50 frames that this one decides, if it does."""

@@ -17,21 +17,24 @@ HEIGHT = 96  # pixels
 WIDEST = 171  # pixels of one frame of the strip
 FRAMES = 5
 FRACTIONS = (0.1, 0.3, 0.5, 0.7, 0.9)
-FPS = 4.0
 
 Samples = list[tuple[float, NDArray[np.uint8]]]
 
 
 def wanted(width: int, height: int) -> Frames:
-    """The frames that strips and fingerprints are made of: small colour pictures, four a second."""
+    """The frames that strips and fingerprints are made of: small colour pictures."""
     scale = min(1.0, HEIGHT / height, WIDEST / width)
-    return Frames(fps=FPS, long_side=max(1, round(max(width, height) * scale)), color="rgb")
+    return Frames(count=FRAMES, long_side=max(1, round(max(width, height) * scale)), color="rgb")
 
 
 def pick(samples: Samples, start_s: float, end_s: float) -> list[NDArray[np.uint8]]:
     """The five pictures at tenths 1, 3, 5, 7 and 9 of a clip; one picture stands for all of an image."""
-    points = [start_s + fraction * (end_s - start_s) for fraction in FRACTIONS]
-    return [picture for _, picture in nearest(samples, points)]
+    return [picture for _, picture in nearest(samples, points(start_s, end_s))]
+
+
+def points(start_s: float, end_s: float) -> list[float]:
+    """The seconds at which a clip is shown."""
+    return [start_s + fraction * (end_s - start_s) for fraction in FRACTIONS]
 
 
 def strip(pictures: list[NDArray[np.uint8]]) -> bytes:

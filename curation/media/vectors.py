@@ -8,6 +8,8 @@ how an encoder orders its frames. Vectors to the future are left out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,18 @@ from numpy.typing import NDArray
 
 EXPORT = {"flags2": "+export_mvs"}  # options of a decoder
 GRID = (4, 4)  # rows, columns
-ENOUGH = 768  # vectors of one frame; of more, every n-th is read
+ENOUGH = 384  # vectors of one frame; of more, every n-th is read
 BIDIRECTIONAL = 3  # AV_PICTURE_TYPE_B
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Some of a frame's vectors as FFmpeg gives them, and what makes speeds of them."""
+
+    vectors: Any  # structured array
+    width: int  # pixels of the frame
+    height: int
+    seconds: float  # from the frame that vectors of the past point to
 
 
 class VectorReader:
@@ -33,30 +45,36 @@ class VectorReader:
             self._since_anchor = 1
         return distance
 
-    def read(self, frame: Any, distance: int) -> NDArray[np.float32] | None:
-        """[4,4] speeds, percent of the diagonal a second; NaN: nothing predicted there. None: no vectors."""
+    def read(self, frame: Any, distance: int) -> Exported | None:
+        """A frame's vectors; None: it has none that point to the past."""
         exported = frame.side_data.get("MOTION_VECTORS")
         if not exported:
             return None
         vectors = exported.to_ndarray()
-        vectors = vectors[:: 1 + len(vectors) // ENOUGH]
-        past = vectors[vectors["source"] < 0]
-        if not len(past):
+        taken = vectors[:: 1 + len(vectors) // ENOUGH].copy()
+        if not len(taken) or taken["source"].min() >= 0:
             return None
-        scale = 100 * self._fps / distance / np.hypot(frame.width, frame.height)
-        return _on_grid(past, frame.width, frame.height) * np.float32(scale)
+        return Exported(taken, frame.width, frame.height, distance / self._fps)
 
 
-def _on_grid(vectors: Any, width: int, height: int) -> NDArray[np.float32]:
-    """Mean length in pixels in each cell, weighted with the area that each vector moves."""
-    rows, columns = GRID
-    row = np.clip(vectors["dst_y"].astype(np.int32) * rows // height, 0, rows - 1)
-    column = np.clip(vectors["dst_x"].astype(np.int32) * columns // width, 0, columns - 1)
-    cell = row * columns + column
+def speeds(frames: Sequence[Exported]) -> NDArray[np.float32]:
+    """[T,4,4] percent of the diagonal a second; NaN: nothing predicted there.
+
+    A cell's is the mean over its vectors of the past, weighted with the area that each moves.
+    """
+    (rows, columns), cells = GRID, GRID[0] * GRID[1]
+    vectors = np.concatenate([frame.vectors for frame in frames])
+    number = np.repeat(np.arange(len(frames)), [len(frame.vectors) for frame in frames])
+    past = vectors["source"] < 0
+    vectors, number = vectors[past], number[past]
+    width, height, seconds = np.array([(one.width, one.height, one.seconds) for one in frames]).T
+    row = np.clip(vectors["dst_y"] * rows // height[number], 0, rows - 1)
+    column = np.clip(vectors["dst_x"] * columns // width[number], 0, columns - 1)
+    cell = (number * cells + row * columns + column).astype(np.intp)
     area = vectors["w"].astype(np.float64) * vectors["h"]
     length = np.hypot(vectors["motion_x"], vectors["motion_y"]) / np.maximum(vectors["motion_scale"], 1)
-    sums = np.bincount(cell, area * length, rows * columns)
-    areas = np.bincount(cell, area, rows * columns)
+    sums, areas = (np.bincount(cell, weights, len(frames) * cells) for weights in (area * length, area))
     with np.errstate(invalid="ignore"):
-        means: NDArray[np.float32] = (sums / areas).reshape(GRID).astype(np.float32)
-    return means
+        pixels = (sums / areas).reshape(-1, rows, columns)
+    found: NDArray[np.float32] = pixels * (100 / seconds / np.hypot(width, height))[:, None, None]
+    return found.astype(np.float32)

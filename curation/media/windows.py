@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from curation.errors import MediaError
 from curation.filters import Kind
 from curation.media import decode, picture, planes, probe
-from curation.media.sampler import fit
+from curation.media.held import fit
 
 Bytes = NDArray[np.uint8]
 
@@ -104,7 +104,7 @@ def _pictures(path: Path, wanted: Windows, max_pixels: int) -> Iterator[tuple[in
 
 
 def _frame(frame: Any, long_side: int) -> Bytes:
-    small = planes.rgb(frame, fit(frame.width, frame.height, long_side))
+    small = planes.Pyramid(frame).rgb(fit(frame.width, frame.height, long_side))
     return np.ascontiguousarray(np.rot90(small, round(frame.rotation / 90)))
 
 

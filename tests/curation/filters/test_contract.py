@@ -13,11 +13,17 @@ import pytest
 
 from curation import filters
 from curation.errors import InputError
-from curation.filters import Cost, Filter, Frames
+from curation.filters import VECTORS, Cost, Filter, Frames
+from curation.media.held import fit
 from curation.media.picture import PictureClip, read
-from curation.media.sampler import SampledClip, fit
+from curation.media.sampler import SampledClip
+from curation.media.vectors import Exported
 
 HEAVY = {"numpy", "cv2", "av", "torch", "scenedetect", "PIL", "onnxruntime", "rapidocr_onnxruntime", "scipy"}
+
+
+FIELDS = ("source", "w", "h", "dst_x", "dst_y", "motion_x", "motion_y", "motion_scale")
+MOVED = np.array([(-1, 16, 16, 8, 8, 4, 0, 1)], [(name, np.int32) for name in FIELDS])
 
 
 @pytest.fixture(params=filters.names())
@@ -37,10 +43,13 @@ def clip_of(photo: Any, rule: Filter, kind: str) -> Any:
     if kind == "image":
         return PictureClip(photo)
     pan = [np.ascontiguousarray(photo[:400, 8 * i : 8 * i + 560]) for i in range(6)]
-    samples = {
+    samples: dict[Frames, Any] = {
         needs: [(i / 2, PictureClip(view).frames(needs)[0]) for i, view in enumerate(pan)]
         for needs in rule.requires()
+        if needs != VECTORS
     }
+    if VECTORS in rule.requires():
+        samples[VECTORS] = [(i / 2, Exported(MOVED, 560, 400, 0.04)) for i in range(1, 6)]
     return SampledClip("video", 560, 400, 25.0, 75, 0.0, 3.0, samples)
 
 

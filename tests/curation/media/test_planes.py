@@ -23,7 +23,7 @@ def first(path: Path) -> av.VideoFrame:
 def test_grey_equals_swscale(videos: Path, name: str) -> None:
     """At full size, grey from the luma plane is what FFmpeg's own conversion gives, bit for bit."""
     frame = first(videos / f"{name}.mp4")
-    found = planes.gray(frame, (frame.width, frame.height))
+    found = planes.Pyramid(frame).gray((frame.width, frame.height))
     np.testing.assert_array_equal(found, frame.to_ndarray(format="gray"))
 
 
@@ -44,7 +44,7 @@ def test_colours_are_right_in_each_format(tmp_path: Path, shots: footage.Picture
     path = footage.write(
         tmp_path / f"a.{suffix}", shots[40:42], codec=codec, pix_fmt=pix_fmt, options=options
     )
-    found = planes.rgb(first(path), (160, 68))
+    found = planes.Pyramid(first(path)).rgb((160, 68))
     truth = cv2.resize(shots[40], (160, 68), interpolation=cv2.INTER_AREA)
     assert np.abs(found.astype(int) - truth).mean() < 4
 
@@ -52,7 +52,7 @@ def test_colours_are_right_in_each_format(tmp_path: Path, shots: footage.Picture
 def test_full_size_colour_is_near_swscale(videos: Path) -> None:
     """At full size, colours are within rounding of FFmpeg's own."""
     frame = first(videos / "bikes.mp4")
-    found = planes.rgb(frame, (frame.width, frame.height)).astype(int)
+    found = planes.Pyramid(frame).rgb((frame.width, frame.height)).astype(int)
     assert np.abs(found - frame.to_ndarray(format="rgb24")).mean() < 2
 
 
@@ -61,6 +61,6 @@ def test_odd_and_tiny_frames_work(tmp_path: Path, shots: footage.Pictures, width
     """Frames with odd sides, and frames a few pixels high, are no special case."""
     small = footage.fitted(shots[:2], width, height)
     frame = first(footage.write(tmp_path / "a.mkv", small, codec="ffv1", pix_fmt="yuv420p"))
-    assert planes.rgb(frame, (8, 8)).shape == (8, 8, 3)
-    assert planes.gray(frame, (width, height)).shape == (height, width)
+    assert planes.Pyramid(frame).rgb((8, 8)).shape == (8, 8, 3)
+    assert planes.Pyramid(frame).gray((width, height)).shape == (height, width)
     assert SceneView(1)(frame).size > 0

@@ -28,7 +28,7 @@ def film(tmp_path_factory: pytest.TempPathFactory, videos: Path) -> tuple[Path, 
 def views(path: Path) -> list[np.ndarray]:
     """What the network sees of a file."""
     with probe.open_video(path, 10**8) as (container, stream):
-        return [planes.rgb(frame, shots.SIZE) for _, frame in decode.frames(container, stream)]
+        return [planes.Pyramid(frame).rgb(shots.SIZE) for _, frame in decode.frames(container, stream)]
 
 
 def test_streaming_equals_the_whole(film: tuple[Path, list[int]]) -> None:
