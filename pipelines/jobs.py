@@ -134,11 +134,12 @@ def _busy(client: JobSubmissionClient) -> bool:
 def _submit(client: JobSubmissionClient, job: Job) -> str:
     attempt = sum((d.submission_id or "").startswith(_prefix(job)) for d in client.list_jobs())
     request = _write_request(job)
+    # `exec`: without it Ray watches a shell, which a signal ends before the driver has saved.
     # On a cluster elsewhere the interpreter is the image's own, here it is this one.
     python = "python" if job.address else shlex.quote(sys.executable)
     return str(
         client.submit_job(
-            entrypoint=f"{_folder(job)}{python} -m {job.module} {shlex.quote(request)}",
+            entrypoint=f"{_folder(job)}exec {python} -m {job.module} {shlex.quote(request)}",
             submission_id=f"{_prefix(job)}{attempt}",
             metadata={"run_id": str(job.request.get("run_id", ""))},
         )
