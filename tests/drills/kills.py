@@ -28,6 +28,7 @@ from tests.drills.record import Kill, Record
 
 KILLS_A_RUN = 3
 STARTING = "starting"
+AMID_SECONDS = 6.0  # after the first stage that a job tells of: later ones follow it closely
 STARTS = 25  # of one command, before the drill calls it stuck
 STEPS = {"stage_1": 20, "stage_2_align": 10, "stage_2_flow": 15, "stage_3": 15}
 SHORT = [f"stages.{stage}.steps={steps}" for stage, steps in STEPS.items()]
@@ -146,7 +147,7 @@ class Drill:
         if number % 2:
             while process.poll() is None and _doing(logs, process.pid) == STARTING:
                 time.sleep(0.05)
-            moment = time.monotonic() + random.uniform(0.0, 0.3) * work.seconds
+            moment = time.monotonic() + random.uniform(0.0, AMID_SECONDS)
         while process.poll() is None:
             if time.monotonic() >= moment and self._strike(victim, work, str(self.folder / name), process):
                 kill = Kill(name, victim, time.monotonic() - began, _doing(logs, process.pid))
