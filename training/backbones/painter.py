@@ -21,7 +21,7 @@ from training.backbones.fitting import Batch
 from training.backbones.world import World
 from training.model.precision import keep_float32
 
-STEPS, GUIDANCE = 20, 4.0  # of the report's samples
+STEPS = 20  # of the report's samples
 CATEGORIES = ("colors", "two_object", "motion")
 
 
@@ -61,11 +61,12 @@ class PainterLesson:
         device: torch.device,
         max_tokens: int,
         flow_shift: float,
+        guidance: float,
     ) -> None:
         self.module: nn.Module = painter.to(device)
         self._painter, self._vae, self._device = painter, vae.to(device), device
         self._tokenizer, self._settings = tokenizer, settings
-        self._max_tokens, self._shift = max_tokens, flow_shift
+        self._max_tokens, self._shift, self._guidance = max_tokens, flow_shift, guidance
         self._size = worlds[0].view.size
         self._frames = [world.view.num_frames for world in worlds]
         self._latents = [self._encoded(world) for world in worlds]
@@ -117,7 +118,7 @@ class PainterLesson:
         for now, after in pairwise(sigmas):
             time = torch.full((2 * len(told),), 1 - float(now), device=self._device)
             nothing, something = self._painter(x.repeat(2, 1, 1, 1, 1), time, ids, mask).chunk(2)
-            x = x + float(now - after) * (nothing + GUIDANCE * (something - nothing))
+            x = x + float(now - after) * (nothing + self._guidance * (something - nothing))
         return to_uint8(self._vae.decode(denormalise(self._vae, x)).sample)
 
     @torch.no_grad()

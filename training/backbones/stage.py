@@ -146,6 +146,7 @@ class Backbones:
         lesson = PainterLesson(
             *(Painter(*parts), vae, tokenizer, settings, self._worlds(settings), self.team.device),
             *(self.base.text_encoder.max_tokens, self.base.scheduler.flow_shift),
+            self.base.generation.image_guidance,
         )
         report = self._fit("painter", lesson, settings)
         text_encoder, dit = parts
