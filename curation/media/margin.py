@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from curation.media.scene_view import SceneView
+from curation.media.scene_view import SceneView, bgr
 
 Bytes = NDArray[np.uint8]
 # Frames on either side; repeats of up to three (12 or 8 drawings a second) are not taken for stills.
@@ -28,15 +28,19 @@ REPEAT = 1.0
 MEMORY = 16  # frames before a cut that are searched for steps that are none
 BINS = 8  # of each of blue, green and red
 COARSE = (16, 9)  # width, height
+SMALL_STEP = 1.5  # levels of luma and chroma, on the mean: what changes by less is not looked at in colour
 LEAST_STEP = 4.0  # of PySceneDetect's difference, without which there is no cut, in dark grey scenes either
 
 
 class _Look:
-    """A frame, as it is compared; most frames are only asked for their first difference."""
+    """A frame, as it is compared; most frames are only asked whether they changed at all."""
 
-    def __init__(self, picture: Bytes) -> None:
-        self._picture = picture
-        self._hsv: Bytes = cv2.cvtColor(picture, cv2.COLOR_BGR2HSV)
+    def __init__(self, stored: Bytes) -> None:
+        self._stored = stored
+
+    def moved(self, other: _Look) -> float:
+        """Mean difference of luma and chroma, levels."""
+        return cv2.norm(self._stored, other._stored, cv2.NORM_L1) / self._stored.size
 
     def step(self, other: _Look) -> float:
         """PySceneDetect's difference."""
@@ -47,6 +51,15 @@ class _Look:
         colours = cv2.norm(self._histogram, other._histogram, cv2.NORM_L1) * 50
         coarse = cv2.norm(self._coarse, other._coarse, cv2.NORM_L1) / self._coarse.size
         return np.array((self.step(other), colours, coarse))
+
+    @cached_property
+    def _picture(self) -> Bytes:
+        return bgr(self._stored)
+
+    @cached_property
+    def _hsv(self) -> Bytes:
+        hsv: Bytes = cv2.cvtColor(self._picture, cv2.COLOR_BGR2HSV)
+        return hsv
 
     @cached_property
     def _histogram(self) -> NDArray[np.float32]:
@@ -66,7 +79,13 @@ class _Step:
 
     def __init__(self, before: _Look, after: _Look) -> None:
         self._pair = before, after
-        self.size = before.step(after)
+        self.is_small = before.moved(after) < SMALL_STEP
+
+    @cached_property
+    def size(self) -> float:
+        """PySceneDetect's difference."""
+        before, after = self._pair
+        return before.step(after)
 
     @cached_property
     def apart(self) -> NDArray[np.float64]:
@@ -81,7 +100,7 @@ class Margin:
     lag = REACH - 1
 
     def __init__(self, threshold: float, min_frames: int) -> None:
-        self.view = SceneView()
+        self.view = SceneView().stored
         self._threshold = threshold
         self._min_frames = min_frames
         self._looks: deque[_Look] = deque(maxlen=2 * REACH)
@@ -89,9 +108,9 @@ class Margin:
         self._seen = 0
         self._last = 0  # the last cut
 
-    def push(self, index: int, picture: Bytes) -> list[int]:
+    def push(self, index: int, stored: Bytes) -> list[int]:
         """The cut `lag` frames ago, if there is one."""
-        look = _Look(picture)
+        look = _Look(stored)
         self._steps.append(_Step(self._looks[-1] if self._looks else look, look))
         self._looks.append(look)
         self._seen += 1
@@ -113,7 +132,7 @@ class Margin:
         """Asked of each frame, so what is quick and says no comes first."""
         steps = self._steps
         step, beside = steps[-after], [steps[later] for later in range(1 - after, 0)]
-        if step.size < LEAST_STEP or step.size < steps[-after - 1].size:
+        if step.is_small or step.size < LEAST_STEP or step.size < steps[-after - 1].size:
             return False
         if any(step.size < other.size for other in beside) or step.apart.sum() < self._threshold:
             return False

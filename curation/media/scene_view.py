@@ -16,7 +16,7 @@ from curation.media.planes import PLANAR
 
 Bytes = NDArray[np.uint8]
 SIDE = 80  # pixels: the longer side is at most this, rounded up to even
-NOTHING: Bytes = np.zeros((1, 1, 3), np.uint8)  # a line of pixels shows no scenes
+NOTHING: Bytes = np.zeros((3, 2), np.uint8)  # a line of pixels shows no scenes
 
 
 class SceneView:
@@ -29,10 +29,14 @@ class SceneView:
         self._step = step
         self._format = ""  # of the frames that the strides below are for
         self._strides: tuple[tuple[int, int], ...] = ()  # down and across, of each plane
-        self._buffer: Bytes = NOTHING[..., 0]  # I420: Y above, then U and V
+        self._buffer: Bytes = NOTHING
 
     def __call__(self, frame: Any) -> Bytes:
         """[h,w,3]."""
+        return bgr(self.stored(frame))
+
+    def stored(self, frame: Any) -> Bytes:
+        """[3h/2,w] as the planes have them (I420: Y above, then U and V); `bgr` makes the picture."""
         name = frame.format.name
         if name not in PLANAR:
             frame, name = frame.reformat(format="yuv420p"), "yuv420p"
@@ -43,8 +47,7 @@ class SceneView:
             return NOTHING
         for part, plane, (down, across) in zip(self._parts, planes, self._strides, strict=True):
             part[:] = np.ndarray(part.shape, np.uint8, plane, 0, (down * plane.line_size, across))
-        picture: Bytes = cv2.cvtColor(self._buffer, cv2.COLOR_YUV2BGR_I420)
-        return picture
+        return self._buffer.copy()
 
     def _prepare(self, name: str, planes: Any) -> None:
         (high, wide), (u_high, u_wide) = ((one.height, one.width) for one in planes[:2])
@@ -57,3 +60,9 @@ class SceneView:
         self._buffer = np.empty((3 * height, 2 * width), np.uint8)
         chroma = self._buffer[2 * height :].reshape(2, height, width)
         self._parts = (self._buffer[: 2 * height], chroma[0], chroma[1])
+
+
+def bgr(stored: Bytes) -> Bytes:
+    """[h,w,3] of the planes."""
+    picture: Bytes = cv2.cvtColor(stored, cv2.COLOR_YUV2BGR_I420)
+    return picture

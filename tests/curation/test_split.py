@@ -15,7 +15,7 @@ from curation.split import Closing, Span, SplitConfig, Splitter
 from . import footage
 
 FPS = 10.0
-BLACK, WHITE = (np.full((32, 32, 3), value, np.uint8) for value in (0, 255))
+BLACK, WHITE = (np.full((48, 32), value, np.uint8) for value in (16, 235))  # planes of 32x32 pixels
 
 
 def final(closings: list[Closing]) -> list[Span]:

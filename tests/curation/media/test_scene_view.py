@@ -40,11 +40,11 @@ def test_one_view_serves_all_frames_of_a_film(videos: Path) -> None:
 
 
 def test_a_line_of_pixels_shows_no_scenes(tmp_path: Path, shots: footage.Pictures) -> None:
-    """A frame of one line gives a picture that is the same for all."""
+    """A frame of one line gives planes that are the same for all."""
     path = footage.write(
         tmp_path / "a.mkv", footage.fitted(shots[:1], 128, 1), codec="ffv1", pix_fmt="yuv420p"
     )
-    assert SceneView()(footage_frame(path)) is NOTHING
+    assert SceneView().stored(footage_frame(path)) is NOTHING
 
 
 def footage_frame(path: Path) -> av.VideoFrame:
