@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 EXPORT = {"flags2": "+export_mvs"}  # options of a decoder
 GRID = (4, 4)  # rows, columns
-ENOUGH = 384  # vectors of one frame; of more, every n-th is read
+ENOUGH = 256  # vectors of one frame; of more, every n-th is read
 BIDIRECTIONAL = 3  # AV_PICTURE_TYPE_B
 
 
