@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from pathlib import Path
 from pipelines.home import home
 
 START_SECONDS = 90.0
+SILENT_SECONDS = 30.0  # a busy machine's cluster may answer late; one that is ended takes its jobs along
 OBJECT_STORE_BYTES = 1 << 30  # stages hand each other paths, scores and single clips: small things
 
 
@@ -83,7 +85,7 @@ def ensure(num_cpus: int | None = None) -> str:
     """
     use_token()
     state = _read_state()
-    if state and is_alive(str(state["address"])):
+    if state and _lives_still(str(state["address"]), int(str(state["pid"]))):
         return str(state["address"])
     if state:
         _kill_session(int(str(state["pid"])))
@@ -115,6 +117,16 @@ def is_alive(address: str) -> bool:
         return False
 
 
+def _lives_still(address: str, leader: int) -> bool:
+    """Whether a cluster answers within 30 seconds; not waited for if its processes are gone."""
+    deadline = time.monotonic() + SILENT_SECONDS
+    while not is_alive(address):
+        if time.monotonic() > deadline or not _session_members(leader):
+            return False
+        time.sleep(0.5)
+    return True
+
+
 def _read_state() -> dict[str, object] | None:
     try:
         state: dict[str, object] = json.loads(_state_file().read_text())
@@ -127,6 +139,7 @@ def _start(num_cpus: int) -> str:
     port = _free_port()
     log = home() / "logs" / f"ray-{port}.log"
     log.parent.mkdir(exist_ok=True)
+    shutil.rmtree(folder(), ignore_errors=True)  # sockets and logs of the one before
     command = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--port=0"),
         *("--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", f"--dashboard-port={port}"),

@@ -70,12 +70,13 @@ class Fit:
         self.update = Replayed(self._update) if cuda and team.size == 1 else self._update
         self.average = [p.detach().clone() for p in self.parameters]
         self.step, self.before, self.started = 0, 0.0, time.monotonic()
+        self.progress = 0.0
 
     def run(self) -> dict[str, Any]:
         """Learn to the end; the module then has the averaged weights. Return what a run's summary says."""
         self._resume()
         saved, running, first = time.monotonic(), None, None
-        while self._progress() < 1.0:
+        while self._goes_on():
             loss = self._step()
             if self.step == 1 or self.step % LOG_EVERY == 0:
                 running = float(loss)
@@ -106,11 +107,12 @@ class Fit:
         """Spent so far, before the checkpoint too."""
         return self.before + time.monotonic() - self.started
 
-    def _progress(self) -> float:
-        """Return how far it is, in [0, 1]; the same on all workers."""
+    def _goes_on(self) -> bool:
+        """Measure how far it is, in [0, 1] and the same on all workers, who all call this; whether to go on."""
         share = 0.0 if self.settings.minutes is None else self.seconds / (60 * self.settings.minutes)
         share = max(self.team.gather(share))
-        return min(1.0, max(share, self.step / self.settings.steps))
+        self.progress = min(1.0, max(share, self.step / self.settings.steps))
+        return self.progress < 1.0
 
     def _step(self) -> Tensor:
         self.rate.fill_(self._rate())
@@ -135,7 +137,7 @@ class Fit:
 
     def _rate(self) -> float:
         warm = min(1.0, (self.step + 1) / (self.settings.warmup_steps + 1))
-        falling = 0.5 * (1 + math.cos(math.pi * self._progress()))
+        falling = 0.5 * (1 + math.cos(math.pi * self.progress))
         return self.settings.learning_rate * warm * (LEAST_RATE + (1 - LEAST_RATE) * falling)
 
     def _share_gradients(self) -> None:
