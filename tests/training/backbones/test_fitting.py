@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 from torch import Tensor, nn
 
 from training.backbones.config import LessonSection
@@ -73,3 +76,21 @@ def test_time_ends_it_too(tmp_path: Path) -> None:
     line = Line()
     fit(line, tmp_path, steps=1_000_000, minutes=1e-6).run()
     assert line.calls <= 1
+
+
+def _worker(rank: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    group = dist.FileStore(str(folder / "group"), 2)
+    dist.init_process_group("gloo", store=group, rank=rank, world_size=2, timeout=timedelta(minutes=2))
+    settings = LessonSection(steps=60, batch_size=8, learning_rate=0.1, warmup_steps=0, weight_decay=0.0)
+    team = Team.current(torch.device("cpu"))
+    report = Fit("line", Line(), settings, team, folder, seed=3).run()["report"]
+    (folder / f"{rank}.txt").write_text(repr(report))
+    dist.destroy_process_group()
+
+
+def test_two_workers_learn_together(tmp_path: Path) -> None:
+    """Only one writes the log, yet they meet at every step, and both end with the same weights."""
+    mp.spawn(_worker, args=(tmp_path,), nprocs=2)
+    first, second = ((tmp_path / f"{rank}.txt").read_text() for rank in range(2))
+    assert first == second
