@@ -108,7 +108,7 @@ class Fit:
         return self.before + time.monotonic() - self.started
 
     def _goes_on(self) -> bool:
-        """Measure how far it is, in [0, 1] and the same on all workers, who all call this; whether to go on."""
+        """Measure how far it is, in [0, 1]; all workers call this, and all get the same: whether to go on."""
         share = 0.0 if self.settings.minutes is None else self.seconds / (60 * self.settings.minutes)
         share = max(self.team.gather(share))
         self.progress = min(1.0, max(share, self.step / self.settings.steps))
