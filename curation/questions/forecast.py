@@ -144,7 +144,8 @@ def _looking(staging: Staging, judge: Judge, cutter: Cutter) -> Callable[[Item, 
     def look(item: Item, everything: bool) -> Seen:
         began = time.perf_counter()
         sha256 = judge(item)["sha256"]
-        rows = staging.read(JUDGED, [sha256])[0].to_pylist() if sha256 else []
+        tables = staging.read(JUDGED, [sha256] if sha256 else [])
+        rows = [row for table in tables for row in table.to_pylist()]
         kept = [row for row in rows if row["verdict"] == "kept" or everything]
         if kept and parse_record(item.uri) is None:  # a record's media is at hand when it is judged
             cutter(Take(item.uri, str(sha256), [row["sample_id"] for row in kept]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,7 @@ from curation.stores import Place, make_folder, place
 
 ROOM = "_staging"
 READERS = 16  # small files read at once: waiting for storage, not computing, takes the time
+AHEAD = 64  # tables read before somebody asks: a table of one row fills 20 KB of memory
 _SUFFIX = ".parquet"
 
 
@@ -76,10 +77,14 @@ class Staging:
             os.fsync(file.fileno())
         os.replace(partial, path)
 
-    def read(self, stage: str, names: Iterable[str], columns: Sequence[str] | None = None) -> list[pa.Table]:
-        """Staged tables in the order of `names`, with only those columns."""
+    def read(
+        self, stage: str, names: Iterable[str], columns: Sequence[str] | None = None
+    ) -> Iterator[pa.Table]:
+        """Staged tables in the order of `names`, with only those columns; few of them are held at once."""
+        paths = [self._path(stage, name) for name in names]
         with ThreadPoolExecutor(READERS) as readers:
-            return list(readers.map(lambda name: self._read(self._path(stage, name), columns), names))
+            for start in range(0, len(paths), AHEAD):
+                yield from readers.map(lambda path: self._read(path, columns), paths[start : start + AHEAD])
 
     def _read(self, path: str, columns: Sequence[str] | None) -> pa.Table:
         with self._fs.open(path, "rb") as file:

@@ -58,6 +58,7 @@ def _row(worker: judging.Judge, staging: Staging, item: Any) -> dict[str, Any]:
     outcome = worker(item)
     if outcome["sha256"] is None:
         return {"verdict": "error", "item": item, **outcome}
-    (row,) = staging.read(judging.JUDGED, [outcome["sha256"]])[0].to_pylist()
-    cut = staging.read(CUT, [row["sample_id"]])[0].to_pylist()[0] if row["verdict"] == "kept" else {}
+    ((row,),) = (table.to_pylist() for table in staging.read(judging.JUDGED, [outcome["sha256"]]))
+    kept = [row["sample_id"]] if row["verdict"] == "kept" else []
+    cut = next((table.to_pylist()[0] for table in staging.read(CUT, kept)), {})
     return {**cut, **row, "item": item}
