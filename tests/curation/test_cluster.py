@@ -48,7 +48,7 @@ def test_first_run_accounts_for_every_file_on_a_cluster(
     }
     assert found["notes.txt"]["filter"] == "decode"
     assert found["notes.txt"]["detail"]
-    assert found["carphone_distorted.mp4"]["scores"]["dedup_hamming"] == pytest.approx(2.8)
+    assert found["carphone_distorted.mp4"]["scores"]["dedup_hamming"] == pytest.approx(2.4)
     kept = dataset.table(["media", "media_format", "caption", "captioner"], "verdict = 'kept'").to_pylist()
     assert all(row["media"] and row["media_format"] and row["caption"] and row["captioner"] for row in kept)
     assert data_files(out) == active_files(out)
