@@ -25,6 +25,16 @@ def fit(width: int, height: int, long_side: int | None) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
+def period(wanted_fps: float, fps: float) -> float:
+    """Seconds between samples: a whole number of frames, as near the asked rate as can be."""
+    return max(1, round(fps / wanted_fps)) / fps
+
+
+def slack(fps: float) -> float:
+    """Seconds by which stamps may be early: containers round them."""
+    return 0.5 / fps - 1e-6
+
+
 class HeldFrame:
     """A frame in the decoder's own buffer; each picture that is asked of it is made once."""
 
@@ -72,13 +82,13 @@ class Candidates:
     def __init__(self, wanted: Collection[Frames], fps: float) -> None:
         self._wanted = wanted
         self._fps = fps
-        self._slack = 0.5 / fps - 1e-6  # seconds by which stamps may be early: containers round them
+        self._slack = slack(fps)
         self._kept: list[tuple[float, HeldFrame | None]] = []
         self.new_scene(0.0)
 
     def new_scene(self, time: float) -> None:
         """A new scene begins, at the first rate again."""
-        self._period = max(1, round(self._fps / FPS)) / self._fps
+        self._period = period(FPS, self._fps)
         self.next = time - self._slack
 
     def add(self, time: float, frame: HeldFrame | None) -> None:

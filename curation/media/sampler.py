@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curation.filters import VECTORS, Frames, Kind
-from curation.media.held import Candidates, HeldFrame
+from curation.media.held import Candidates, HeldFrame, period, slack
 from curation.media.vectors import VectorReader, speeds
 
 Sample = tuple[float, Any]  # seconds, and the picture, or what it is made of when somebody asks
@@ -82,9 +82,7 @@ class Sampler:
         wanted = set(wanted)
         self._by_count = [need for need in wanted if need.count]
         self._candidates = Candidates(self._by_count, fps) if self._by_count else None
-        self.tracks = {
-            need: Track(need, _period(need.fps, fps), 0.5 / fps - 1e-6) for need in wanted if need.fps
-        }
+        self.tracks = {need: Track(need, period(need.fps, fps), slack(fps)) for need in wanted if need.fps}
         self._grids = [track for need, track in self.tracks.items() if need != VECTORS]
         self._vectors = VectorReader(fps) if VECTORS in self.tracks else None
         # The decoder's buffers, not copies.
@@ -100,10 +98,12 @@ class Sampler:
             return
         held = self.held(frame) if wanted else None
         for track in self._grids:
-            if track.due(time) and held is None:
-                track.pass_over(time)
-            elif track.due(time) and held:
+            if not track.due(time):
+                continue
+            if held:
                 track.add(time, held.picture(track.needs))
+            else:
+                track.pass_over(time)
         self._next = min((track.next for track in self._grids), default=inf)
         if self._candidates:
             if time >= self._candidates.next:
@@ -160,11 +160,6 @@ class Sampler:
         """Of the frames kept for who asks by count the nearest to a time, or else the last frame."""
         kept = self._candidates.kept() if self._candidates else []
         return nearest(kept, [time]) if kept else [(time, self.held(self._recent[-1][1]))]
-
-
-def _period(wanted_fps: float, fps: float) -> float:
-    """Seconds between samples: a whole number of frames, as near the asked rate as can be."""
-    return max(1, round(fps / wanted_fps)) / fps
 
 
 @dataclass
