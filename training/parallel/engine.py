@@ -9,6 +9,7 @@ result. In stages 2 and 3 each backward pass reduces; all workers must make equa
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -134,6 +135,7 @@ class Engine:
             if dist.is_initialized():
                 dist.all_reduce(squares)
             self._by_part = dict(zip(labels, squares.sqrt().tolist(), strict=True))
+            self._zero.use_norm(math.hypot(*self._by_part.values()))
             return step(*inputs, **named)
 
         self._zero.optimizer.step = measured
@@ -262,4 +264,5 @@ def _configuration(settings: StageSection, zero: int) -> dict[str, Any]:
         "zero_optimization": zero_settings(zero),
         "torch_autocast": {"enabled": True, "dtype": "bfloat16", "lower_precision_safe_modules": []},
         "steps_per_print": None,
+        "timers": {"throughput": {"enabled": False}},  # it would wait for the GPU at each step's ends
     }

@@ -14,6 +14,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from training.parallel.few_passes import FewPasses
 from training.parallel.partition import Division
 
 
@@ -41,6 +42,8 @@ class Flat:
         self._parameters = parameters
         if reducing:
             _InOrder(self.optimizer, "process_gradients", parameters)
+        elif parameters:
+            FewPasses(self.optimizer)
 
     @property
     def masters(self) -> list[Tensor]:
@@ -55,6 +58,10 @@ class Flat:
     def gradients(self) -> list[list[Tensor]]:
         """Return the reduced gradients of this worker's parts, in pieces one after another."""
         return [self.optimizer.averaged_gradients[i] for i in range(len(self.masters))]
+
+    def use_norm(self, norm: float) -> None:
+        """Clip the next step's gradients by this norm, not by one that is measured anew."""
+        self.optimizer.scaled_global_norm = lambda: torch.tensor(norm)  # on the CPU: nobody waits for it
 
     def push(self) -> None:
         """Have the module's parameters follow the parts."""
@@ -134,6 +141,9 @@ class Each:
     def gradients(self) -> list[list[Tensor]]:
         """Return the reduced gradients of this worker's parts, in pieces one after another."""
         return [self.optimizer.averaged_gradients[i] for i in range(len(self.masters))]
+
+    def use_norm(self, norm: float) -> None:
+        """Nothing: DeepSpeed measures the norm of stage 3 by itself."""
 
     def push(self) -> None:
         """Have the module's parameters follow the parts."""
