@@ -21,6 +21,7 @@ from training.data.samples import Bucket, View, view_of
 from training.encoding.encoders import Encoders
 from training.encoding.values import Name, Value, marker, of_sample, question, visual
 from training.model.trainee import SubBatch
+from training.speed.transfer import sent
 from training.stages import Objective, Phase
 
 SIZE_720P = 720
@@ -159,8 +160,8 @@ class Collator:
             **self._text(prompts),
             **source,
             "latents": latents,
-            "noise": torch.stack([c.noise for c in chances]).to(self._device),
-            "time": torch.stack([c.time for c in chances]).to(self._device),
+            "noise": sent(torch.stack([c.noise for c in chances]), self._device),
+            "time": sent(torch.stack([c.time for c in chances]), self._device),
             "spoken": None if shown is None else {"prompts": prompts, "kind": bucket.kind, **shown},
         }
         return SubBatch("flow", tuple(range(len(draws))), inputs)
@@ -196,7 +197,7 @@ class Collator:
         text = rows[0].new_zeros(len(rows), self._model.config.text_encoder.max_tokens, rows[0].shape[1])
         for whole, row in zip(text, rows, strict=True):
             whole[: len(row)] = row
-        lengths = torch.tensor([len(row) for row in rows], device=self._device)
+        lengths = sent(torch.tensor([len(row) for row in rows]), self._device)
         return {
             "text": text,
             "text_mask": torch.arange(text.shape[1], device=self._device) < lengths[:, None],
@@ -209,7 +210,7 @@ class Collator:
         like = next((tensor for tensor in there if tensor is not None), None)
         if like is None:
             return {argument: None, "source_mask": None}
-        mask = torch.tensor([tensor is not None for tensor in there], device=self._device)
+        mask = sent(torch.tensor([tensor is not None for tensor in there]), self._device)
         filled = [torch.zeros_like(like) if tensor is None else tensor for tensor in there]
         return {argument: torch.stack(filled), "source_mask": mask}
 

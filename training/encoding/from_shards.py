@@ -17,6 +17,7 @@ from training.encoding.encoders import Encoders
 from training.encoding.identity import PARTS, Identity
 from training.encoding.shards import Place, Shards, stored_type, unpacked
 from training.encoding.values import Value
+from training.speed.transfer import sent
 
 READERS = 2
 KEPT_CALLS = 2  # what was fetched for the step at hand is still there when the next one's is asked for
@@ -92,7 +93,7 @@ class FromShards:
         address = self._address(value)
         if value.name == "visual" and address not in self._rows:
             return self._cache.get(value, lambda: {"said": self._say(value)})["said"]
-        return self._rows.take(address).to(self._encoders.device, torch.float32)
+        return sent(self._rows.take(address), self._encoders.device, torch.float32)
 
     def close(self) -> None:
         """Stop reading ahead."""

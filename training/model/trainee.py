@@ -116,5 +116,7 @@ class Trainee(nn.Module):
         if spoken is not None:
             visual = self.model.stage1_forward(targets=visual, **spoken)
         condition, mask = self.model.condition(visual, text, text_mask, source_latents, source_mask)
-        velocity = self.model.velocity(interpolate(latents, noise, time), time, condition, mask)
+        # Without any source all of it counts: to ask the mask would be to wait for the GPU.
+        seen = None if source_mask is None else mask
+        velocity = self.model.velocity(interpolate(latents, noise, time), time, condition, seen)
         return (velocity - velocity_target(latents, noise)).float().pow(2).flatten(1).mean(dim=1)

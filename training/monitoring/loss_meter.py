@@ -11,8 +11,10 @@ from torch import Tensor
 
 from training.batches.batch_plan import Draw
 from training.config import Task
+from training.data.samples import Sample
 from training.model.trainee import Loss, SubBatch
 from training.parallel.team import Team
+from training.speed.transfer import Coming
 
 QUARTILES = ("0.00-0.25", "0.25-0.50", "0.50-0.75", "0.75-1.00")
 """Ranges of the flow's time t (Eq. 4); losses differ more between them than between models."""
@@ -30,21 +32,29 @@ class LossMeter:
     def __init__(self, copies: int = 1) -> None:
         self._copies = copies
         self.sums = torch.zeros(len(COLUMNS), 2, dtype=torch.float64)
-        self.each: list[tuple[str, float]] = []
+        self._coming: list[tuple[list[Sample], Loss, Coming]] = []  # what a GPU may not have computed yet
+        self._each: list[tuple[str, float]] = []
         self._noted: dict[Note, int] = {}
 
     def add(self, sub_batch: SubBatch, draws: Sequence[Draw], losses: Tensor, flops: float = 0.0) -> None:
         """Count one sub-batch's losses [B] and operations; `draws` are those of its micro-batch."""
-        times = (
-            sub_batch.inputs["time"].tolist() if sub_batch.loss == "flow" else [None] * len(sub_batch.members)
-        )
-        for i, value, time in zip(sub_batch.members, losses.detach().double().cpu(), times, strict=True):
-            names = [draws[i].sample.task, sub_batch.loss, *([] if time is None else [quartile(time)])]
-            for name in names:
-                self._count(name, value)
-            self.each.append((draws[i].sample.sample_id, float(value)))
+        rows = [losses.detach().double()]
+        if sub_batch.loss == "flow":
+            rows.append(sub_batch.inputs["time"].double().to(losses.device))
+        counted = [draws[i].sample for i in sub_batch.members]
+        self._coming.append((counted, sub_batch.loss, Coming(torch.stack(rows))))
         self._count("tokens", torch.tensor(visual_tokens(sub_batch), dtype=torch.float64))
         self._count("flops", torch.tensor(flops, dtype=torch.float64))
+
+    def _settle(self) -> None:
+        """Count the losses that were added."""
+        coming, self._coming = self._coming, []
+        for samples, kind, figures in coming:
+            values, *times = figures.take()
+            for i, (sample, value) in enumerate(zip(samples, values, strict=True)):
+                for name in (sample.task, kind, *(quartile(float(time[i])) for time in times)):
+                    self._count(name, value)
+                self._each.append((sample.sample_id, float(value)))
 
     def note(self, what: Note) -> None:
         """Tell all workers something of this one with the next `means`."""
@@ -56,6 +66,7 @@ class LossMeter:
 
     def means(self, team: Team, samples: int) -> dict[str, Any]:
         """Return the mean loss a sample, and by task, kind and quartile, over all workers."""
+        self._settle()
         sums = team.sum(self.sums).cpu()
         self._noted = {note: int(sums[COLUMNS.index(note), 1]) for note in get_args(Note)}
         sums /= self._copies
@@ -73,7 +84,8 @@ class LossMeter:
 
     def above(self, limit: float) -> list[str]:
         """Return the ids of this worker's samples with a loss above `limit`, or not finite."""
-        return [name for name, loss in self.each if not (math.isfinite(loss) and loss <= limit)]
+        self._settle()
+        return [name for name, loss in self._each if not (math.isfinite(loss) and loss <= limit)]
 
     def _count(self, name: str, value: Tensor) -> None:
         self.sums[COLUMNS.index(name)] += torch.stack([value, torch.ones_like(value)])

@@ -9,6 +9,7 @@ fifth of the passes, and room for a weight less.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,7 +78,7 @@ def _pieces(mine: Tensor, lengths: Sequence[int], rank: int) -> list[Tensor]:
     first, ends = rank * mine.numel(), torch.tensor(lengths).cumsum(0).tolist()
     inside = [end - first for end in ends if first < end < first + mine.numel()]
     cuts = [0, *inside, mine.numel()]
-    return [mine[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [mine[start:end] for start, end in itertools.pairwise(cuts)]
 
 
 def _stay(group: int) -> None:
