@@ -4,6 +4,11 @@ No cluster is started, no dataset read: `training.loop.worker` runs in this proc
     python -m tests.benchmarks.learns backbones REQUEST.json --only autoencoder painter
     python -m tests.benchmarks.learns stage REQUEST.json --stage 3 --seconds stage-3=120
     python -m tests.benchmarks.learns judge MODEL OUT image think --limit 48
+
+The painter may start `--after` the autoencoder that another process trains, its scenes already rendered.
+Stage 1 reads no painter: with `early` put in its place it runs beside the painter's lesson, and `late` gives
+the painter to what came of it. Workers that share a stage are told of each other by RANK, WORLD_SIZE and
+MASTER_PORT.
 """
 
 from __future__ import annotations
@@ -28,6 +33,12 @@ def main() -> None:
     one = commands.add_parser("backbones")
     one.add_argument("request")
     one.add_argument("--only", nargs="*")
+    one.add_argument("--after", action="store_true", help="the autoencoder that another process trains")
+    one = commands.add_parser("early")
+    one.add_argument("request")
+    one = commands.add_parser("late")
+    one.add_argument("request")
+    one.add_argument("model", nargs="+", help="whose painter is not there yet")
     one = commands.add_parser("stage")
     one.add_argument("request")
     one.add_argument("--stage", default=None)
@@ -47,10 +58,10 @@ def main() -> None:
 
     if torch.cuda.is_available():
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cudnn.benchmark = True
     else:
         torch.set_num_threads(1)
-    {"backbones": backbones, "stage": stage, "judge": judge}[asked.command](asked)
+    commands_known = (backbones, early, late, stage, judge)
+    {one.__name__: one for one in commands_known}[asked.command](asked)
     print(f"{asked.command}: {time.monotonic() - START:.0f} s in all", flush=True)
 
 
@@ -67,11 +78,12 @@ def team() -> Any:
     from training.parallel.engine import join
     from training.parallel.team import Team
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": "0", "WORLD_SIZE": "1"}
-    os.environ.update({**group, "LOCAL_RANK": "0"})
+    if "RANK" not in os.environ:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        os.environ.update({"MASTER_PORT": str(port), "RANK": "0", "WORLD_SIZE": "1"})
+    os.environ.update({"MASTER_ADDR": "127.0.0.1", "LOCAL_RANK": "0"})
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     join(device)
     return Team.current(device)
@@ -86,12 +98,60 @@ def read(path: str) -> Any:
 
 def backbones(asked: Any) -> None:
     """Train some backbones, and put the model together once all are there."""
-    from training.backbones.stage import LESSONS, train_backbones
+    from training.backbones.stage import LESSONS, Backbones
     from training.run import Run
+
+    class After(Backbones):
+        def _worlds(self, settings: Any) -> Any:
+            worlds = super()._worlds(settings)
+            while asked.after and not self._done("autoencoder"):
+                time.sleep(0.2)
+            return worlds
 
     request = read(asked.request)
     only = LESSONS if asked.only is None else asked.only
-    train_backbones(request, Run(Path(request.out).resolve()), team(), only)
+    After(request, Run(Path(request.out).resolve()), team()).train(only)
+
+
+def early(asked: Any) -> None:
+    """Put a model together whose painter is yet to come."""
+    from diffusers import AutoencoderKLWan
+
+    from omnivideo.build import build_part
+    from omnivideo.released import assemble
+    from omnivideo.tokens import learned_tokenizer
+    from training.backbones.folders import save_wan
+    from training.backbones.words import said_in_the_world
+    from training.model.origin import configuration
+    from training.run import Run
+
+    request = read(asked.request)
+    run, base = Run(Path(request.out).resolve()), configuration(request.model)
+    while not all((run.backbones / f"{name}.json").exists() for name in ("autoencoder", "reader")):
+        time.sleep(0.2)
+    folder = run.root / "early"
+    vae = AutoencoderKLWan.from_pretrained(run.backbones / "autoencoder")
+    tokenizer = learned_tokenizer(said_in_the_world(), base.text_encoder.vocab_size, append_eos=True)
+    dit, text_encoder = (build_part(name, base, 0) for name in ("dit", "text_encoder"))
+    save_wan(folder, base, dit, vae, text_encoder, tokenizer)
+    model = assemble(base, run.backbones / "vila", run.backbones / "siglip2", folder, 0)
+    model.save_pretrained(run.root / "partial")
+    (run.root / "partial").rename(run.init)
+
+
+def late(asked: Any) -> None:
+    """Give models the painter, once it is there."""
+    import shutil
+
+    from training.run import Run
+
+    run = Run(Path(read(asked.request).out).resolve())
+    while not (run.backbones / "painter.json").exists():
+        time.sleep(0.2)
+    for model in map(Path, asked.model):
+        for part in ("transformer", "text_encoder"):
+            shutil.rmtree(model / part)
+            shutil.copytree(run.backbones / "wan" / part, model / part)
 
 
 def stage(asked: Any) -> None:
@@ -107,11 +167,11 @@ def stage(asked: Any) -> None:
 
         def _step(self, step: int) -> None:
             self.begun = self.begun or time.monotonic()
-            used = time.monotonic() - self.begun
+            used = max(self.context.team.gather(time.monotonic() - self.begun))
             if used < limits.get(self.phase.name, 1e9):
                 super()._step(step)
-                if step % 50 == 0:
-                    entry = json.loads(self.work.run.metrics.read_text().rsplit("\n", 2)[-2])
+                if step % 50 == 0 and self.context.team.rank == 0:
+                    entry = json.loads(self.context.run.metrics.read_text().rsplit("\n", 2)[-2])
                     losses = {name: round(loss, 4) for name, loss in entry["tasks"].items()}
                     print(f"{self.phase.name} {step} {used:.0f} s {losses}", flush=True)
 

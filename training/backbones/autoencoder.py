@@ -17,11 +17,12 @@ from training.backbones.world import World
 
 SEEN_AT_ONCE = 128
 GAIN, EARLIER = 1.4, 0.1  # of weights at the start
+VIDEO_SHARE = 0.75  # of batches, once there are videos: their first frames are pictures anyway
 LOG_VARIANCE = -6.0  # of latents, at the start
 
 
 class AutoencoderLesson:
-    """Images and videos in turn; each is to come back from a draw of its latents."""
+    """Images, after a while videos too; each is to come back from a draw of its latents."""
 
     def __init__(
         self,
@@ -38,15 +39,16 @@ class AutoencoderLesson:
         if device.type == "cuda":
             self._frames = [frames.to(device) for frames in self._frames]
 
-    def draw(self, random: torch.Generator, batch: int) -> Batch:
+    def draw(self, random: torch.Generator, batch: int, progress: float) -> Batch:
         """Return images, or videos, which are fewer at a time, and noise for their latents."""
-        which = int(torch.randint(len(self._frames), (), generator=random))
+        moving = float(torch.rand((), generator=random)) < VIDEO_SHARE
+        which = -1 if moving and progress >= self._settings.images_first else 0
         frames = self._frames[which]
         few = max(1, batch // (1 + frames.shape[1] // 4))
         chosen = torch.randint(len(frames), (few,), generator=random)
         picked = frames[chosen.to(frames.device)].to(self._device)
         latent = (few, 16, 1 + (frames.shape[1] - 1) // 4, frames.shape[2] // 8, frames.shape[3] // 8)
-        return Batch(str(which), (picked, normal(latent, random, self._device)))
+        return Batch(f"{frames.shape[1]} frames", (picked, normal(latent, random, self._device)))
 
     def loss(self, kind: str, *inputs: Tensor) -> Tensor:
         """Return the error of what comes back of frames [B, T, H, W, 3], uint8."""

@@ -37,6 +37,9 @@ class AutoencoderSection(LessonSection):
         default=None, description="take the one in this folder, or a shipped one by its name, and train none"
     )
     kl_weight: float = Field(default=1e-5, ge=0.0)
+    images_first: float = Field(
+        default=0.0, ge=0.0, lt=1.0, description="share of its time that it sees images alone, as Wan's did"
+    )
 
 
 class ReaderSection(LessonSection):
@@ -53,6 +56,9 @@ class PainterSection(LessonSection):
     """Wan's text-to-video transformer with its text encoder, both learning from Eq. 4."""
 
     captions: int = Field(default=4, ge=1, description="written for each scene")
+    compile: bool | None = Field(
+        default=None, description="the transformer's blocks, half a minute at first; left out: on GPUs"
+    )
     caption_dropout: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
 
 

@@ -37,8 +37,10 @@ class Lesson(Protocol):
 
     module: nn.Module
 
-    def draw(self, random: torch.Generator, batch: int) -> Batch:
-        """Return a batch of so many scenes drawn with `random`, a generator on the CPU."""
+    def draw(self, random: torch.Generator, batch: int, progress: float) -> Batch:
+        """Return a batch of so many scenes drawn with `random`, a generator on the CPU, `progress` in [0, 1)
+        of the way.
+        """
 
     def loss(self, kind: str, *inputs: Tensor) -> Tensor:
         """Return the loss of a batch."""
@@ -75,6 +77,19 @@ class Fit:
     def run(self) -> dict[str, Any]:
         """Learn to the end; the module then has the averaged weights. Return what a run's summary says."""
         self._resume()
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True):  # shapes are few, and stay
+            first, last = self._learn()
+        self._adopt_average()
+        report = self.lesson.report()
+        self._tell(last, **report)
+        count = sum(parameter.numel() for parameter in self.parameters)
+        return {
+            **{"name": self.name, "steps": self.step, "trainable": count, "frozen": 0},
+            **{"first_loss": first or 0.0, "last_loss": last or 0.0, "report": report},
+        }
+
+    def _learn(self) -> tuple[float | None, float | None]:
+        """Take all steps; return the first and the last loss that the log has of them."""
         saved, running, first = time.monotonic(), None, None
         while self._goes_on():
             loss = self._step()
@@ -85,22 +100,13 @@ class Fit:
             if self._due(saved):
                 self._save()
                 saved = time.monotonic()
+        return first, running
+
+    def _adopt_average(self) -> None:
         with torch.no_grad():
             for parameter, average in zip(self.parameters, self.average, strict=True):
                 parameter.copy_(average)
         self.lesson.module.eval()
-        report = self.lesson.report()
-        self._tell(running, **report)
-        count = sum(parameter.numel() for parameter in self.parameters)
-        losses = {"first_loss": first or 0.0, "last_loss": running or 0.0}
-        return {
-            "name": self.name,
-            "steps": self.step,
-            "trainable": count,
-            "frozen": 0,
-            **losses,
-            "report": report,
-        }
 
     @property
     def seconds(self) -> float:
@@ -117,7 +123,7 @@ class Fit:
     def _step(self) -> Tensor:
         self.rate.fill_(self._rate())
         random = generator(self.seed, self.name, self.step, self.team.rank)
-        batch = self.lesson.draw(random, max(1, self.settings.batch_size // self.team.size))
+        batch = self.lesson.draw(random, max(1, self.settings.batch_size // self.team.size), self.progress)
         loss = self.update(*batch)
         self.step += 1
         decay = min(self.settings.ema_decay, (1 + self.step) / (10 + self.step))

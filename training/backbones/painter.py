@@ -73,7 +73,7 @@ class PainterLesson:
         self._words = [self._captions(world) for world in worlds]
         self._nothing = self._tokens([""])
 
-    def draw(self, random: torch.Generator, batch: int) -> Batch:
+    def draw(self, random: torch.Generator, batch: int, progress: float) -> Batch:
         """Return latents of images or of videos, each half of the time, with noise, times and words."""
         which = int(torch.randint(len(self._latents), (), generator=random))
         latents = self._latents[which]

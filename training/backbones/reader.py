@@ -90,7 +90,7 @@ class ReaderLesson:
         self._unseen = [_Deck(world, words, max_frames, device) for world in unseen]
         self._plain = _Table(words, [[turn] for turn in rewriting()])
 
-    def draw(self, random: torch.Generator, batch: int) -> Batch:
+    def draw(self, random: torch.Generator, batch: int, progress: float) -> Batch:
         """Return images, videos and words alone, each with their questions."""
         inputs: list[Tensor] = []
         for deck in self._decks:

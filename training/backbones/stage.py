@@ -23,6 +23,7 @@ from training.backbones.fitting import Fit, Lesson, learning
 from training.backbones.painter import Painter, PainterLesson
 from training.backbones.planar import planar
 from training.backbones.reader import Reader, ReaderLesson
+from training.backbones.unchunked import unchunked
 from training.backbones.words import said_in_the_world
 from training.backbones.world import View, World, make_world
 from training.checkpoints.atomic import write_folder, write_json
@@ -30,6 +31,8 @@ from training.config import TrainRequest
 from training.model.origin import configuration
 from training.parallel.team import Team
 from training.run import Run
+from training.speed.attention import choose_without_cudnn
+from training.speed.blocks import Blocks
 
 LESSONS: tuple[LessonName, ...] = get_args(LessonName)
 UNSEEN = 192  # scenes of each kind that reports are of
@@ -65,7 +68,8 @@ class Backbones:
         teach: dict[LessonName, Callable[[], dict[str, Any]]] = {
             **{"autoencoder": self._autoencoder, "reader": self._reader, "painter": self._painter}
         }
-        with planar():
+        choose_without_cudnn()  # the reader has masks, and the text encoder adds its positions as one
+        with planar(), unchunked():
             for name in only:
                 if not self._done(name):
                     started = time.monotonic()
@@ -136,7 +140,7 @@ class Backbones:
 
         from omnivideo.tokens import learned_tokenizer
 
-        settings = self.settings.painter
+        settings, worlds = self.settings.painter, self._worlds(self.settings.painter)
         entries = self.base.text_encoder.vocab_size
         tokenizer = learned_tokenizer(said_in_the_world(), entries, append_eos=True)
         vae = AutoencoderKLWan.from_pretrained(self.folder / "autoencoder").float()
@@ -144,12 +148,15 @@ class Backbones:
         names = ("text_encoder", "dit")
         parts: list[Any] = [build_part(name, self.base, self.settings.seed) for name in names]
         lesson = PainterLesson(
-            *(Painter(*parts), vae, tokenizer, settings, self._worlds(settings), self.team.device),
+            *(Painter(*parts), vae, tokenizer, settings, worlds, self.team.device),
             *(self.base.text_encoder.max_tokens, self.base.scheduler.flow_shift),
             self.base.generation.image_guidance,
         )
-        report = self._fit("painter", lesson, settings)
         text_encoder, dit = parts
+        cuda = self.team.device.type == "cuda"
+        blocks = Blocks(dit, "none", cuda if settings.compile is None else settings.compile, len(worlds))
+        report = self._fit("painter", lesson, settings)
+        blocks.remove()
         self._write(
             "wan", lambda folder: folders.save_wan(folder, self.base, dit, vae, text_encoder, tokenizer)
         )

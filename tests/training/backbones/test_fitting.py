@@ -24,7 +24,7 @@ class Line:
         self.module = nn.Linear(1, 1)
         self.calls, self.stops_after = 0, stops_after
 
-    def draw(self, random: torch.Generator, batch: int) -> Batch:
+    def draw(self, random: torch.Generator, batch: int, progress: float) -> Batch:
         """Numbers."""
         return Batch("numbers", (torch.randn(batch, 1, generator=random),))
 
