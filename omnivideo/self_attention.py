@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from diffusers.models.transformers.transformer_wan import WanAttnProcessor
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from omnivideo.sequence import rotate
+from omnivideo.sequence import projected, rotate
 
 KERNELS = {
     "cudnn": SDPBackend.CUDNN_ATTENTION,
@@ -40,7 +39,7 @@ class SelfAttention(WanAttnProcessor):  # type: ignore[misc]  # diffusers ships 
         rotary_emb: Any = None,
     ) -> Tensor:
         heads = (attn.heads, -1)
-        query, key, value = _projected(attn, hidden_states)
+        query, key, value = projected(attn, hidden_states)
         query, key = (
             rotate(norm(x).unflatten(2, heads), *rotary_emb).to(value.dtype)
             for norm, x in ((attn.norm_q, query), (attn.norm_k, key))
@@ -55,16 +54,3 @@ class SelfAttention(WanAttnProcessor):  # type: ignore[misc]  # diffusers ships 
             return F.scaled_dot_product_attention(query, key, value)
         with sdpa_kernel(self._backend):
             return F.scaled_dot_product_attention(query, key, value)
-
-
-def _projected(attn: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Queries, keys and values [B, T, C] each; one by one where a layer is more than linear (a LoRA's), or
-    has its weights only while it runs itself (ZeRO-3's).
-    """
-    layers = (attn.to_q, attn.to_k, attn.to_v)
-    if not all(type(layer) is nn.Linear and layer.weight.numel() for layer in layers):
-        query, key, value = (layer(x) for layer in layers)
-        return query, key, value
-    weight, bias = (torch.cat([getattr(layer, name) for layer in layers]) for name in ("weight", "bias"))
-    query, key, value = F.linear(x, weight, bias).chunk(3, dim=-1)
-    return query, key, value

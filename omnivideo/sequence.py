@@ -18,9 +18,10 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.distributed._functional_collectives as collectives
+import torch.nn.functional as F
 from diffusers.models.attention_dispatch import dispatch_attention_fn
 from diffusers.models.transformers.transformer_wan import WanAttnProcessor
-from torch import Tensor
+from torch import Tensor, nn
 
 from omnivideo.errors import InputError
 
@@ -104,10 +105,11 @@ class UlyssesAttention(WanAttnProcessor):  # type: ignore[misc]  # diffusers shi
                 attn, hidden_states, encoder_hidden_states, attention_mask, rotary_emb
             )
             return alone
-        value = attn.to_v(hidden_states).unflatten(2, (attn.heads, -1))
+        query, key, value = projected(attn, hidden_states)
+        value = value.view(*value.shape[:2], attn.heads, -1)
         query, key = (
-            rotate(norm(project(hidden_states)).unflatten(2, (attn.heads, -1)), *rotary_emb).to(value.dtype)
-            for norm, project in ((attn.norm_q, attn.to_q), (attn.norm_k, attn.to_k))
+            rotate(norm(x).unflatten(2, (attn.heads, -1)), *rotary_emb).to(value.dtype)
+            for norm, x in ((attn.norm_q, query), (attn.norm_k, key))
         )
         lengths, rank, group = self._parallel.lengths, self._parallel.rank, self._parallel.group
         whole = tokens_for_heads(torch.stack([query, key, value]), lengths, rank, group)
@@ -115,6 +117,19 @@ class UlyssesAttention(WanAttnProcessor):  # type: ignore[misc]  # diffusers shi
         mine = heads_for_tokens(attended[None], lengths, rank, group)[0]
         out: Tensor = attn.to_out[1](attn.to_out[0](mine.flatten(2).to(query.dtype)))
         return out
+
+
+def projected(attn: Any, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values [B, T, C] each; one by one where a layer is more than linear (a LoRA's), or
+    has its weights only while it runs itself (ZeRO-3's).
+    """
+    layers = (attn.to_q, attn.to_k, attn.to_v)
+    if not all(type(layer) is nn.Linear and layer.weight.numel() for layer in layers):
+        query, key, value = (layer(x) for layer in layers)
+        return query, key, value
+    weight, bias = (torch.cat([getattr(layer, name) for layer in layers]) for name in ("weight", "bias"))
+    query, key, value = F.linear(x, weight, bias).chunk(3, dim=-1)
+    return query, key, value
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

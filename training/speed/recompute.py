@@ -31,6 +31,8 @@ _KEPT: dict[Mode, tuple[float, float]] = {
     **{"selective": (3.0, 0.0), "full": (1.0, 0.0)},
 }
 """Numbers kept a token and block, in widths of the model and of its feed-forward, blocks compiled."""
+_FROZEN: dict[Mode, tuple[float, float]] = {**_KEPT, "none": (12.0, 1.0)}
+"""Likewise where the transformer takes no gradients of its own: the inputs of its products are not needed."""
 _WORKING = (24.0, 4.0)  # likewise, of the one block that is at work, in the backward pass
 
 _aten = torch.ops.aten
@@ -39,6 +41,10 @@ _ATTENTION = (
     _aten._scaled_dot_product_efficient_attention.default,
     _aten._scaled_dot_product_cudnn_attention.default,
     _aten._scaled_dot_product_flash_attention_for_cpu.default,
+)
+_EXCHANGES = (  # of a shared sequence: what came is kept, it would have to be sent again
+    torch.ops._c10d_functional.all_to_all_single.default,
+    torch.ops._c10d_functional.wait_tensor.default,
 )
 _PRODUCTS = {_aten.mm.default: 1, _aten.addmm.default: 2}  # where the right one of their matrices stands
 
@@ -61,7 +67,8 @@ def _selective(context: Any, operator: Any, *inputs: Any, **named: Any) -> Check
 
 
 def _products(context: Any, operator: Any, *inputs: Any, **named: Any) -> CheckpointPolicy:
-    return CheckpointPolicy.MUST_SAVE if operator in _PRODUCTS else _selective(context, operator)
+    dear = operator in _PRODUCTS or operator in _EXCHANGES
+    return CheckpointPolicy.MUST_SAVE if dear else _selective(context, operator)
 
 
 def _narrow(widest: int) -> Callable[..., CheckpointPolicy]:
@@ -75,16 +82,19 @@ def _narrow(widest: int) -> Callable[..., CheckpointPolicy]:
     return policy
 
 
-def kept_bytes(config: DitConfig, tokens: int, mode: Mode) -> int:
+def kept_bytes(config: DitConfig, tokens: int, mode: Mode, frozen: bool = False) -> int:
     """Return about how much memory the blocks' activations take for `tokens` tokens of a micro-batch."""
     width = config.num_attention_heads * config.attention_head_dim
     kept, working = (
-        widths * width + forwards * config.ffn_dim for widths, forwards in (_KEPT[mode], _WORKING)
+        widths * width + forwards * config.ffn_dim
+        for widths, forwards in ((_FROZEN if frozen else _KEPT)[mode], _WORKING)
     )
     return int(_BYTES * tokens * (kept * config.num_layers + working))
 
 
-def fitting(config: DitConfig, tokens: int, held_bytes: int, device: torch.device) -> Mode:
+def fitting(
+    config: DitConfig, tokens: int, held_bytes: int, device: torch.device, frozen: bool = False
+) -> Mode:
     """Return the fastest mode that fits on `device` beside `held_bytes` of weights and their optimiser.
 
     The same on every worker with such a device: it goes by the device's whole memory, not by what happens to
@@ -94,7 +104,7 @@ def fitting(config: DitConfig, tokens: int, held_bytes: int, device: torch.devic
         return "none"
     room = HEADROOM * torch.cuda.get_device_properties(device).total_memory - held_bytes
     for mode in MODES:
-        if kept_bytes(config, tokens, mode) <= room:
+        if kept_bytes(config, tokens, mode, frozen) <= room:
             return mode
     need = (held_bytes + kept_bytes(config, tokens, "full")) / 2**30
     raise InputError(

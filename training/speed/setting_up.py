@@ -67,9 +67,9 @@ def _mode(
 ) -> Mode:
     if settings.recompute != "auto":
         return settings.recompute
-    return fitting(
-        model.config.dit, tokens, held_bytes(model, team.size, bool(stages.ema_decay)), team.device
-    )
+    held = held_bytes(model, team.size, bool(stages.ema_decay))
+    frozen = not any(p.requires_grad for p in model.dit.parameters())
+    return fitting(model.config.dit, tokens, held, team.device, frozen)
 
 
 def held_bytes(model: nn.Module, workers: int, averaged: bool) -> int:
