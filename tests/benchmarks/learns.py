@@ -42,7 +42,7 @@ def main() -> None:
     one = commands.add_parser("stage")
     one.add_argument("request")
     one.add_argument("--stage", default=None)
-    one.add_argument("--wait", action="store_true", help="until the run's backbones are there")
+    one.add_argument("--wait", type=Path, default=None, help="until this file is there")
     one.add_argument("--seconds", nargs="*", default=[], help="PHASE=SECONDS, the most that it takes")
     one = commands.add_parser("judge")
     one.add_argument("model")
@@ -176,10 +176,10 @@ def stage(asked: Any) -> None:
                     print(f"{self.phase.name} {step} {used:.0f} s {losses}", flush=True)
 
     training.loop.stage.PhaseLoop = Limited
-    request = read(asked.request).model_copy(update={"only_stage": asked.stage, "version": 0})
+    request = read(asked.request).model_copy(update={"only_stage": asked.stage, "backbones": None})
     one = team()
-    if asked.wait:
-        wait_for(Path(request.out, "init"))
+    while asked.wait and not asked.wait.exists():
+        time.sleep(0.2)
     train(request, one)
 
 
