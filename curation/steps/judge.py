@@ -31,6 +31,7 @@ PROBLEMS = {
 JUDGED = "judged"  # the stage's name
 PART = "part"  # the stage with clips of files that are not judged to their end
 KNOWN = "known"  # the stage with the hashes of files that need no decoding
+VERDICT = ("verdict", "filter", "reason", "detail")  # columns
 STEPS = {"missing": "sources", "filter_failed": "filters"}  # slug -> the step that failed; others: decode
 
 
@@ -86,11 +87,12 @@ class Judge:
     def _judge(self, uri: str, file: Fetched) -> Outcome:
         if file.sha256 in self._published:
             return outcome_of(uri, file.sha256, "published", [])
-        state = "staged" if self._staging.has(JUDGED, file.sha256) else "judged"
-        if state == "judged":
-            self._staging.write(JUDGED, file.sha256, self._scan(uri, file))
-            self._forget(file.sha256)
-        return self._staged(uri, file.sha256, state)
+        if self._staging.has(JUDGED, file.sha256):
+            return self._staged(uri, file.sha256)
+        found = self._scan(uri, file)
+        self._staging.write(JUDGED, file.sha256, found)
+        self._forget(file.sha256)
+        return _of_table(uri, file.sha256, "judged", found)
 
     def _record(self, item: Item) -> Outcome:
         """Judge a dataset's record. Raises MediaError if it cannot be read, or its media is not there."""
@@ -98,25 +100,26 @@ class Judge:
             record = self._annotated.open(item, stack)
             if record.content in self._published:
                 return outcome_of(item.uri, record.content, "published", [])
-            state = "staged" if self._staging.has(JUDGED, record.content) else "judged"
-            if state == "judged":
-                self._staging.write(JUDGED, record.content, self._annotated.judge(record))
-        return self._staged(item.uri, record.content, state)
+            if self._staging.has(JUDGED, record.content):
+                return self._staged(item.uri, record.content)
+            found = self._annotated.judge(record)
+            self._staging.write(JUDGED, record.content, found)
+        return _of_table(item.uri, record.content, "judged", found)
 
     def _link(self, item: Item, downloads: str) -> Outcome:
         """Judge what a dataset has the address of. Raises MediaError if it cannot be had."""
         if (sha256 := self._links.published(item.uri)) in self._published:
             return outcome_of(item.uri, sha256, "published", [])
         if (sha256 := self._links.staged(item.uri)) and self._staging.has(JUDGED, sha256):
-            return self._staged(item.uri, sha256, "staged")
+            return self._staged(item.uri, sha256)
         with fetched(item.uri, downloads) as file:
             outcome = self._judge(item.uri, file)
             self._links.keep(item.uri, file, bool(outcome["kept"]))
             return outcome
 
-    def _staged(self, uri: str, sha256: str, state: str) -> Outcome:
-        (table,) = self._staging.read(JUDGED, [sha256], ["verdict", "filter", "reason", "detail"])
-        return outcome_of(uri, sha256, state, table.to_pylist())
+    def _staged(self, uri: str, sha256: str) -> Outcome:
+        (table,) = self._staging.read(JUDGED, [sha256], VERDICT)
+        return _of_table(uri, sha256, "staged", table)
 
     def _scan(self, uri: str, file: Fetched) -> pa.Table:
         """All clips of a file.
@@ -139,7 +142,9 @@ class Judge:
             step = STEPS.get(error.slug, "decode")
             message = error.message.replace(str(file.path), uri)  # of a copy that is gone by now
             return rows.failed(file.sha256, step, error.slug, message)
-        new = rows.judged(file.sha256, found, measured).to_pylist() if found.clips or not done else []
+        if not done:
+            return rows.judged(file.sha256, found, measured)
+        new = rows.judged(file.sha256, found, measured).to_pylist() if found.clips else []
         unique = {row["sample_id"]: row for row in [*done, *new]}  # a part may have been staged twice
         return rows.table(sorted(unique.values(), key=lambda row: row["start_s"] or 0.0))
 
@@ -175,6 +180,10 @@ def _repeats(uri: str, original: str) -> Outcome:
     found = outcome_of(uri, None, "repeated", [])
     found["detail"] = original
     return found
+
+
+def _of_table(uri: str, sha256: str, state: str, clips: pa.Table) -> Outcome:
+    return outcome_of(uri, sha256, state, clips.select(VERDICT).to_pylist())
 
 
 def outcome_of(uri: str, sha256: str | None, state: str, clips: list[dict[str, Any]]) -> Outcome:
