@@ -1,17 +1,19 @@
 """How near to the machine's limit a training step is: `python tests/benchmarks/training.py --out FOLDER`.
 
-On one GPU, Wan2.1-1.3B's shape, 81 frames of 480×832, batch 1, in one run:
+Wan2.1-1.3B's shape, 81 frames of 480×832, batch 1, each part in a process and with a time limit of its own:
 
-ceilings   matrix products at the model's shapes, attention forward and backward at its length, and the floor
-           that they make of a step
-diffusers  its own transformer with its full gradient checkpointing, as it comes
-bare       our model in a bare PyTorch loop: stage 3, and other ways to recompute (--modes)
-loop       our step through Ray Train, DeepSpeed, our conditions and the loader: stage 3, then stage 2
-pair       on two GPUs: data parallel, and Ulysses over both
+ceilings         matrix products at the model's shapes, attention forward and backward at its length, and the
+                 floor that they make of a step
+diffusers        its own transformer with its full gradient checkpointing, as it comes
+bare             our model in a bare PyTorch loop: stage 3
+stage-3          our step through Ray Train, DeepSpeed, our conditions and the loader
+stage-2          the same, the transformer frozen; a second GPU does this meanwhile, after ceilings of its own
+ulysses-2        stage 3 of one sample on two GPUs
+data-parallel-2  stage 3 of two
 
 Shapes are real; weights and data are random, and the frozen parts in front of the transformer are small.
-Figures are printed as they come and written to FOLDER/figures.json; a part that fails is said and left out.
-`--size tiny` shows on a CPU that all of it runs.
+Figures are printed as they come and written to FOLDER/figures.json, with a table of kernels of each way's
+step; a part that fails, or takes too long, is said and left out. `--size tiny` shows on a CPU that it runs.
 """
 
 from __future__ import annotations
@@ -19,13 +21,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
 # This file has the name of the package that it measures, so its folder must not be searched; Ray's workers
@@ -33,185 +38,195 @@ HERE = Path(__file__).parent
 sys.path[:1] = [str(HERE.parents[1]), str(HERE / "steps")]
 os.environ["PYTHONPATH"] = os.pathsep.join([*sys.path[:2], os.environ.get("PYTHONPATH", "")])
 
-import ceilings  # noqa: E402 - found by the path above
-import loop  # noqa: E402
-import made  # noqa: E402
-import plain  # noqa: E402
-import torch  # noqa: E402
-from sizes import SIZES, Size  # noqa: E402
+from compared import compared  # noqa: E402 - found by the path above
+from sizes import SIZES  # noqa: E402
 
-PARTS = ("ceilings", "diffusers", "bare", "loop", "pair")
-STAGE_2_SECONDS, H100_FLOOR = 1.75, 1.62
-"""The target of stage 2, and the floor of stage 3 on the machine that it was set on."""
+
+class Part(NamedTuple):
+    """Seconds it may take, and how many GPUs it needs; one that is `extra` must not keep others waiting."""
+
+    seconds: float
+    gpus: int = 1
+    extra: bool = False
+
+
+PARTS = {
+    "ceilings": Part(45),
+    "diffusers": Part(60),
+    "bare": Part(120),
+    "stage-3": Part(120),
+    "ceilings-other": Part(45),
+    "stage-2": Part(150),
+    "stage-2-elementwise": Part(120, extra=True),
+    "ulysses-2": Part(120, gpus=2),
+    "data-parallel-2": Part(100, gpus=2),
+}
+LANES = (tuple(PARTS)[:4], tuple(PARTS)[4:7])
+"""What one GPU does after another; the lanes at once where there are two."""
+FOR_PAIRS = 110.0
+"""Seconds that are kept for the parts on two GPUs."""
+
+
+WITHOUT_RAY = frozenset(("ceilings", "ceilings-other", "diffusers", "bare"))
+AGAIN = 60.0
+"""Seconds that must be left for what failed to be tried once more."""
+LINES = 25
+PATIENT = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "100", "PYTHONUNBUFFERED": "1"}
 
 
 class Benchmark:
-    """One run: its figures so far, in order."""
+    """One run over all parts."""
 
-    def __init__(self, size: str, device: torch.device, out: Path, steps: int, compiled: bool | None) -> None:
-        self.name, self.size, self.device = size, SIZES[size], device
-        self.out, self.steps, self.compiled = out, steps, compiled
-        self.figures: dict[str, Any] = {}
+    def __init__(self, options: argparse.Namespace, work: Path) -> None:
+        self.options, self.out, self.work = options, options.out.resolve(), work
+        self.until = time.monotonic() + options.seconds
+        self.making: Any = None
+        self.only_extras = False
+        self.ray = threading.Lock()  # two clusters of one machine come in each other's way
 
-    def note(self, name: str, value: Any) -> None:
-        """Print and keep one figure."""
-        self.figures[name] = value
-        said = f"{value:.4g}" if isinstance(value, float) else value
-        print(f"{name:<72} {said}", flush=True)
-        (self.out / "figures.json").write_text(json.dumps(self.figures, indent=1) + "\n")
+    def run(self) -> None:
+        """Measure, then set against what was asked for."""
+        wanted = self.options.parts
+        if not WITHOUT_RAY.issuperset(wanted):
+            self.making = subprocess.Popen(self._command("make"))
+        gpus = self._gpus()
+        lanes = [[name for name in lane if name in wanted] for lane in LANES]
+        if gpus >= 2:
+            threads = [threading.Thread(target=self._lane, args=(n, lane)) for n, lane in enumerate(lanes)]
+            for thread in threads:
+                thread.start()
+            threads[0].join()
+            self.only_extras = True
+            threads[1].join()
+        else:
+            for lane in lanes:
+                self._lane(0, [name for name in lane if not PARTS[name].extra])
+        for name in (name for name in wanted if PARTS[name].gpus == 2):
+            if gpus >= 2 or self.options.device == "cpu":
+                self._part(name, "0,1", 0.0)
+        for name in (name for lane in lanes for name in lane if not PARTS[name].extra):
+            if not self._found(name) and self.until - time.monotonic() > AGAIN:
+                self._part(name, "0", 0.0)
+        figures = compared(self._figures())
+        (self.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
 
-    def part(self, name: str, work: Callable[[], None]) -> None:
-        """Run one part; what goes wrong ends this part alone."""
-        started = time.perf_counter()
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - the other parts' figures still count
-            traceback.print_exc()
-            self.note(f"{name}: failed", f"{type(error).__name__}: {str(error)[:300]}")
-        plain.clear(self.device)
-        print(f"-- {name}: {time.perf_counter() - started:.0f} s", flush=True)
+    def _gpus(self) -> int:
+        if self.options.device == "cpu":
+            return 0
+        found = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True).stdout
+        print(found, flush=True)
+        return len(found.splitlines())
 
-    def ceilings(self) -> None:
-        """The floor of a step."""
-        floor = ceilings.ceilings(self.size, self.device, self.note)
-        self.note("floor of a step, stage 3, s", floor.stage_3)
-        self.note("floor of a step, stage 2, s", floor.stage_2)
+    def _lane(self, gpu: int, names: Sequence[str]) -> None:
+        for name in names:
+            if not (PARTS[name].extra and self.only_extras):
+                with nullcontext() if name in WITHOUT_RAY else self.ray:
+                    self._part(name, str(gpu), FOR_PAIRS)
 
-    def diffusers(self) -> None:
-        """diffusers' transformer as it comes."""
-        self._taken("diffusers, full checkpointing", plain.diffusers(self.size, self.device, self.steps // 3))
-
-    def bare(self, modes: list[str], profiled: bool) -> None:
-        """Our model without the platform."""
-        for mode in modes:
-            chosen: Any = None if mode == "auto" else mode
-            taken = plain.bare(
-                *(self.size, self.device, self.steps // 2, "stage-3"), chosen, self.compiled, profiled
+    def _part(self, name: str, gpus: str, kept: float) -> None:
+        """Run one part in a process; what goes wrong ends this part alone."""
+        if self.making is not None and name not in WITHOUT_RAY:
+            self.making.wait()
+        started = time.monotonic()
+        end = min(started + PARTS[name].seconds, self.until - kept)
+        device = {} if self.options.device == "cpu" else {"CUDA_VISIBLE_DEVICES": gpus}
+        log, told = self.work / f"log-{name}.txt", set[str]()
+        with log.open("w") as said:
+            process = subprocess.Popen(
+                self._command(name),
+                env=os.environ | PATIENT | device,
+                start_new_session=True,
+                stdout=said,
+                stderr=said,
             )
-            self._taken(f"bare loop, stage 3, recompute {mode}", taken)
-            plain.clear(self.device)
+            while process.poll() is None and time.monotonic() < end:
+                if PARTS[name].extra and self.only_extras:
+                    break
+                time.sleep(0.5)
+                self._tell(name, told)
+        how = "cut off" if process.poll() is None else f"ended with {process.returncode}"
+        _end(process)
+        self._tell(name, told)
+        print(f"-- {name}: {how} after {time.monotonic() - started:.0f} s", flush=True)
+        lines = log.read_text(errors="replace").splitlines()
+        if how != "ended with 0":
+            print(*(line[:200] for line in lines[-LINES:]), sep="\n", flush=True)
+        with (self.out / "log.txt").open("a") as whole:
+            print(f"--- {name}", *lines, sep="\n", file=whole)
+        (self.out / "figures.json").write_text(json.dumps(self._figures(), indent=1) + "\n")
 
-    def loop(self, recompute: str) -> None:
-        """Ours, on one worker."""
-        jobs = [self._job(f"stage-{n}", 1, f"stage-{n}", recompute=recompute) for n in ("3", "2-flow")]
-        self._run(jobs)
+    def _tell(self, name: str, told: set[str]) -> None:
+        """Print what a part has found since, but for what `told` has."""
+        for figure, value in self._found(name).items():
+            if figure not in told:
+                told.add(figure)
+                print(
+                    f"{figure:<60} {value:.4g}" if isinstance(value, float) else f"{figure:<60} {value}",
+                    flush=True,
+                )
 
-    def pair(self, recompute: str) -> None:
-        """Ours, on two."""
-        data = self._job("stage-3-data-parallel-2", 2, "stage-3", batch_size=2, recompute=recompute)
-        ulysses = self._job("stage-3-ulysses-2", 2, "stage-3", sequence_parallel=2, recompute=recompute)
-        self._run([data, ulysses])
+    def _found(self, name: str) -> dict[str, Any]:
+        file = self.work / f"figures-{name}.json"
+        found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+        return found
 
-    def _job(self, name: str, workers: int, phase: str, **settings: Any) -> loop.Job:
-        gpu = self.device.type == "cuda"
-        asked = {"batch_size": 1, "generation_first_share": 0.0, "steps": self.steps, **settings}
-        asked["compile"] = self.compiled
-        return loop.Job(
-            name, phase, made.request(self.size, self.out, self.out / name, workers, gpu, **asked)
-        )
+    def _command(self, part: str) -> list[str]:
+        options = self.options
+        named = {"--size": options.size, "--device": options.device, "--recompute": options.recompute}
+        named |= {"--steps": str(options.steps), "--out": str(self.out), "--work": str(self.work)}
+        compiled = [] if options.compile is None else ["--compile" if options.compile else "--no-compile"]
+        return [
+            sys.executable,
+            str(HERE / "steps" / "one.py"),
+            part,
+            *(x for p in named.items() for x in p),
+            *compiled,
+        ]
 
-    def _run(self, jobs: list[loop.Job]) -> None:
+    def _figures(self) -> dict[str, Any]:
+        return {figure: value for name in PARTS for figure, value in self._found(name).items()}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a part's process and all that it started."""
+    for number in (15, 9):
         try:
-            loop.run(jobs, self.name, self.out)
-        finally:
-            for job in jobs:
-                if (self.out / job.name / "periods.json").exists():
-                    self._outcome(job.name)
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            return
+        try:
+            process.wait(timeout=4)
+        except subprocess.TimeoutExpired:
+            continue
 
-    def _taken(self, name: str, taken: plain.Taken) -> None:
-        self.note(f"{name}, s a step", taken.seconds)
-        self.note(f"{name}, peak GiB", taken.gibibytes)
-        self.note(f"{name}, first step, s", taken.first)
-        self.note(f"{name}, loss", taken.loss)
-        if taken.norms:
-            self.note(f"{name}, gradient norms", {kind: float(f"{n:.4g}") for kind, n in taken.norms.items()})
-        for kernel, milliseconds in taken.kernels:
-            print(f"{milliseconds:9.2f} ms {kernel}", flush=True)
 
-    def _outcome(self, name: str) -> None:
-        found = loop.outcome(self.out, name)
-        self.note(f"loop, {name}, s a step", found.seconds)
-        self.note(f"loop, {name}, s within the step", found.within)
-        self.note(f"loop, {name}, data wait", found.data_wait)
-        self.note(f"loop, {name}, MFU against the matrix product", found.mfu)
-        self.note(f"loop, {name}, peak GiB", found.gibibytes)
-        self.note(f"loop, {name}, loss", found.loss)
-        self.note(f"loop, {name}, chosen", found.choices)
-
-    def compare(self) -> None:
-        """Set what was measured against what was asked for."""
-
-        def ratio(name: str, above: str, below: str, times: float = 1.0) -> None:
-            if above in self.figures and below in self.figures:
-                self.note(name, times * self.figures[above] / self.figures[below])
-
-        three, two = "loop, stage-3, s a step", "loop, stage-2-flow, s a step"
-        floor, bare = "floor of a step, stage 3, s", "bare loop, stage 3, recompute {}, s a step"
-        data, ulysses = (f"loop, stage-3-{way}-2, s a step" for way in ("data-parallel", "ulysses"))
-        ratio("stage 3 / floor (at most 1.2)", three, floor)
-        ratio("diffusers / stage 3 (at least 1.4)", "diffusers, full checkpointing, s a step", three)
-        ratio("stage 2 / floor of stage 2", two, "floor of a step, stage 2, s")
-        if floor in self.figures and two in self.figures:
-            scaled = self.figures[two] * H100_FLOOR / self.figures[floor]
-            self.note(f"stage 2 on the H100's scale, s (at most {STAGE_2_SECONDS})", scaled)
-        for mode in ("auto", "none", "light", "selective", "full"):
-            ratio(f"stage 3 / bare loop, {mode} (at most 1.03)", three, bare.format(mode))
-        ratio("data parallel 2, share of twice one (at least 0.95)", three, data)
-        ratio("Ulysses 2, share of half the time (at least 0.9)", three, ulysses, 0.5)
+def options_of(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add what the parts have to know."""
+    parser.add_argument("--size", choices=sorted(SIZES), default="wan-1.3b")
+    parser.add_argument("--recompute", default="elementwise", help="of stage 3 on one GPU")
+    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, help="left out: on GPUs alone")
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--work", type=Path, help="for the model, shards and runs: some 10 GB")
+    return parser
 
 
 def main() -> None:
     """Run the parts that are asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--size", choices=sorted(SIZES), default="wan-1.3b")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--modes", nargs="+", default=["auto"], help="recompute of the bare loop")
-    parser.add_argument("--profile", action="store_true", help="the bare loop's kernels by their time")
-    parser.add_argument("--recompute", default="auto", help="of the real loop")
-    parser.add_argument("--compile", action=argparse.BooleanOptionalAction, help="left out: on GPUs alone")
-    parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--make", action="store_true", help="write the model and the shards, nothing else")
+    formatter = argparse.RawTextHelpFormatter
+    parser = options_of(argparse.ArgumentParser(description=__doc__, formatter_class=formatter))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=[n for n in PARTS if not PARTS[n].extra])
+    parser.add_argument("--seconds", type=float, default=390.0, help="for all of it")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    size: Size = SIZES[options.size]
-    if options.make:
-        made.make(size, options.out)
-        return
-    device = torch.device(options.device)
-    run = Benchmark(options.size, device, options.out.resolve(), options.steps, options.compile)
-    run.note("torch", torch.__version__)
-    run.note("device", torch.cuda.get_device_name() if options.device == "cuda" else "CPU")
-    making = None
-    if {"loop", "pair"} & set(options.parts) and not (run.out / "encoded").exists():
-        command = [sys.executable, __file__, "--make", "--size", options.size, "--out", str(run.out)]
-        making = subprocess.Popen(command)
-    if "ceilings" in options.parts:
-        run.part("ceilings", run.ceilings)
-    if "diffusers" in options.parts:
-        run.part("diffusers", run.diffusers)
-    if "bare" in options.parts:
-        run.part("bare", lambda: run.bare(options.modes, options.profile))
-    if making is not None and making.wait():
-        raise SystemExit("writing the model and the shards failed")
-    if {"loop", "pair"} & set(options.parts):
-        _with_ray(run, options)
-    run.compare()
-
-
-def _with_ray(run: Benchmark, options: argparse.Namespace) -> None:
-    import ray
-
-    gpus = torch.cuda.device_count() if run.device.type == "cuda" else 0
-    ray.init(address="local", num_gpus=gpus, include_dashboard=False, log_to_driver=True)
+    work = options.work or Path(tempfile.mkdtemp(prefix="training-benchmark-"))
+    work.mkdir(parents=True, exist_ok=True)
     try:
-        if "loop" in options.parts:
-            run.part("loop", lambda: run.loop(options.recompute))
-        if "pair" in options.parts and (gpus >= 2 or run.device.type == "cpu"):
-            run.part("pair", lambda: run.pair(options.recompute))
+        Benchmark(options, work.resolve()).run()
     finally:
-        ray.shutdown()
+        if options.work is None:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 if __name__ == "__main__":

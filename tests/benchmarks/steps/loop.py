@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import made
+import seen
 from sizes import SIZES
 
 from training import launch
@@ -18,6 +19,8 @@ from training.config import TrainRequest
 from training.run import Run
 
 WARM_UP = 3
+PROFILED = 2
+"""Steps at the end that a profiler looks at: they are not timed."""
 
 
 class Job(NamedTuple):
@@ -94,45 +97,71 @@ def _phase(root: Path, name: str, document: dict[str, Any], size: str, team: Any
     loop.run(None)
     if team.rank == 0:
         (root / "periods.json").write_text(json.dumps(loop.starts))
+        seen.write(list(loop.seen), Path(folder.root.parent) / f"kernels-{root.name}.txt")
 
 
 def _timed_loop() -> Any:
     from training.loop.phase import PhaseLoop
 
     class Timed(PhaseLoop):
-        """The loop, that notes when each step starts, and saves nothing."""
+        """The loop, that notes when each step starts, saves nothing, and looks at its last steps."""
+
+        seen: tuple[str, ...] = ()
+
+        def __init__(self, *inputs: Any) -> None:
+            super().__init__(*inputs)
+            self.saver: Any = _Unsaved()
+            self.starts: list[float] = []
 
         def _step(self, step: int) -> None:
-            if not hasattr(self, "starts"):
-                self.starts: list[float] = []
-            self.starts.append(time.perf_counter())
-            super()._step(step)
+            if step < self.plan.steps - PROFILED:
+                self.starts.append(time.perf_counter())
+                super()._step(step)
+            elif step == self.plan.steps - PROFILED:
+                self.starts.append(time.perf_counter())
+                self.seen = tuple(seen.seen(self._last, self.context.team.device))
 
-        def _save(self, step: int) -> None:
-            self.starts.append(time.perf_counter())
+        def _last(self) -> None:
+            for step in range(self.plan.steps - PROFILED, self.plan.steps):
+                super()._step(step)
 
     return Timed
+
+
+class _Unsaved:
+    """Stands for what saves checkpoints."""
+
+    written = False
+
+    def start(self, step: int, loss: float | None = None) -> None:
+        """Nothing."""
+
+    def complete(self) -> None:
+        """Nothing."""
+
+    def abandon(self) -> None:
+        """Nothing."""
 
 
 class Outcome(NamedTuple):
     """Of a job: seconds from one step's start to the next's, and what the log says of the steps."""
 
     seconds: float
-    within: float
+    all_seconds: list[float]
     data_wait: float
     gibibytes: float
     mfu: float
     loss: float
+    norms: list[float]
+    skipped: int
     choices: dict[str, Any]
 
 
 def outcome(folder: Path, job: str) -> Outcome:
     """Read what a job left."""
     lines = [json.loads(line) for line in (folder / job / "metrics.jsonl").read_text().splitlines()]
-    steps = [line for line in lines if line["kind"] in {"step", "skipped"}][WARM_UP:]
+    steps = [line for line in lines if line["kind"] in {"step", "skipped"}][WARM_UP:-PROFILED]
     skipped = sum(line["kind"] == "skipped" for line in lines)
-    if skipped:
-        print(f"{job}: {skipped} steps were skipped, their gradients not finite", flush=True)
     starts = json.loads((folder / job / "periods.json").read_text())
     periods = [after - now for now, after in itertools.pairwise(starts)][WARM_UP:]
 
@@ -141,6 +170,7 @@ def outcome(folder: Path, job: str) -> Outcome:
 
     first = next(line for line in lines if line["kind"] == "probe")
     return Outcome(
-        *(statistics.median(periods), median("seconds"), median("data_wait")),
-        *(steps[-1]["memory_gib"], median("mfu"), steps[-1]["loss"], first["device"]),
+        *(statistics.median(periods), [round(p, 4) for p in periods], median("data_wait")),
+        *(steps[-1]["memory_gib"], median("mfu"), steps[-1]["loss"]),
+        *([line["grad_norm"] for line in steps], skipped, first["device"]),
     )

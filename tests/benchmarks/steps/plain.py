@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
+from seen import seen
 from sizes import Size
 from torch import Tensor
 
@@ -25,7 +26,6 @@ from training.speed.setting_up import set_up
 from training.stages import PHASES
 
 WARM_UP = 2
-MOST_KERNELS = 45
 
 
 class Taken(NamedTuple):
@@ -36,7 +36,7 @@ class Taken(NamedTuple):
     first: float
     loss: float
     norms: dict[str, float]
-    kernels: list[tuple[str, float]]
+    seen: list[str]
 
 
 def diffusers(size: Size, device: torch.device, steps: int, backend: str | None = None) -> Taken:
@@ -113,9 +113,14 @@ def bare(
         gradients()
         taken = taken._replace(norms=_norms(trainee))
         optimizer.zero_grad()
-        return taken._replace(kernels=_profile(step)) if profiled else taken
+        return taken._replace(seen=seen(lambda: _twice(step), device)) if profiled else taken
     finally:
         speed.blocks.remove()
+
+
+def _twice(step: Callable[[], Tensor]) -> None:
+    step()
+    step()
 
 
 def _norms(module: Any) -> dict[str, float]:
@@ -126,20 +131,6 @@ def _norms(module: Any) -> dict[str, float]:
             kind = re.sub(r"\.\d+", "", name.removeprefix("parts.")).rpartition(".")[0]
             sums[kind] = sums.get(kind, 0.0) + float(parameter.grad.float().pow(2).sum())
     return {kind: total**0.5 for kind, total in sums.items()}
-
-
-def _profile(step: Callable[[], Tensor]) -> list[tuple[str, float]]:
-    """Milliseconds of a step by kernel, most first."""
-    from torch.profiler import ProfilerActivity, profile
-
-    with profile(activities=[ProfilerActivity.CUDA]) as seen:
-        step()
-        torch.cuda.synchronize()
-    rows = [
-        (event.key[:90], event.self_device_time_total / 1000, event.count) for event in seen.key_averages()
-    ]
-    ordered = sorted(rows, key=lambda row: -row[1])
-    return [(f"{count:5d} × {name}", taken) for name, taken, count in ordered[:MOST_KERNELS]]
 
 
 def timed(step: Callable[[], Tensor], device: torch.device, steps: int) -> Taken:
