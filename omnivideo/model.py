@@ -162,7 +162,7 @@ class OmniVideoModel(nn.Module):
         """Visual tokens [B, N, Dv] that the vision head predicts when fed the true ones, targets [B, N, Dv].
 
         Editing shows the MLLM source_frames [B, F, 3, H, W]; source_mask [B] tells which samples have a
-        source.
+        source; a GPU that holds it is waited for.
         """
         prompt = self.visual_prompt(prompts, kind, source_frames, source_mask)
         return teacher_forced(self.mllm, self.vision_head, prompt, targets)
@@ -222,7 +222,8 @@ class OmniVideoModel(nn.Module):
         head: Any = None,
     ) -> Reading:
         """Requests that end in <BOI> or <BOV>, ready for visual tokens; samples `present` [B] show frames."""
-        has = [frames is not None and (present is None or bool(present[i])) for i in range(len(prompts))]
+        shown = [frames is not None] * len(prompts)
+        has = shown if frames is None or present is None else [bool(one) for one in present.tolist()]
         asked = [(EDIT if edits else GENERATE)[kind] for edits in has]
         contents = [form.format(prompt=clean(prompt)) for form, prompt in zip(asked, prompts, strict=True)]
         opener = marker_id(self.tokenizer, OPENERS[kind])

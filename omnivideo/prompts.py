@@ -5,12 +5,16 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from omnivideo.errors import InputError
+from omnivideo.remembering import MOST, remembered
 from omnivideo.tokens import BOI, BOV, MARKERS, end_ids
 
 MEDIA = -1  # stands in token ids where a frame's feature goes; the vocabulary has no such row
@@ -36,6 +40,7 @@ class PromptBatch:
     mask: Tensor
 
 
+@lru_cache(MOST)
 def clean(text: str) -> str:
     """Unescape HTML, collapse white space and drop the modality markers, which only the program may write."""
     for marker in MARKERS:
@@ -45,12 +50,18 @@ def clean(text: str) -> str:
 
 def chat_ids(tokenizer: Any, content: str, frame_ids: Sequence[Sequence[int]] = ()) -> list[int]:
     """Token ids of one user turn up to where the assistant speaks, the frames' ids before `content`."""
-    text = _turn(tokenizer, _FRAME * len(frame_ids) + content)
-    first, *rest = text.split("<image>", len(frame_ids))
-    ids = _plain(tokenizer, first)
+    first, *rest = _pieces(tokenizer, content, len(frame_ids))
+    ids = list(first)
     for frame, piece in zip(frame_ids, rest, strict=True):
-        ids += [*frame, *_plain(tokenizer, piece)]
+        ids += [*frame, *piece]
     return ids
+
+
+@remembered
+def _pieces(tokenizer: Any, content: str, frames: int) -> list[list[int]]:
+    """Token ids of a turn's text, cut where each of its frames goes."""
+    text = _turn(tokenizer, _FRAME * frames + content)
+    return [_plain(tokenizer, piece) for piece in text.split("<image>", frames)]
 
 
 def _turn(tokenizer: Any, content: str) -> str:
@@ -70,12 +81,16 @@ def _plain(tokenizer: Any, text: str) -> list[int]:
 
 def left_padded(rows: Sequence[Sequence[int]], pad_id: int, device: torch.device) -> PromptBatch:
     """Rows of token ids into one batch that ends at the right edge."""
-    width = max(len(row) for row in rows)
-    ids = torch.tensor([[pad_id] * (width - len(row)) + list(row) for row in rows], device=device)
-    mask = torch.tensor([[False] * (width - len(row)) + [True] * len(row) for row in rows], device=device)
-    return PromptBatch(ids, mask)
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    width = int(lengths.max())
+    mask = np.arange(width) >= (width - lengths)[:, None]
+    ids = np.full(mask.shape, pad_id, np.int64)
+    ids[mask] = np.fromiter(chain.from_iterable(rows), np.int64, int(lengths.sum()))
+    there = [torch.from_numpy(array).to(device, non_blocking=True) for array in (ids, mask)]
+    return PromptBatch(*there)
 
 
+@remembered
 def answer_ids(tokenizer: Any, answer: str) -> list[int]:
     """Token ids of an answer with its end token; markers in it count as markers."""
     return [*_plain(tokenizer, answer), end_ids(tokenizer)[0]]

@@ -94,7 +94,8 @@ def read(
     seen: Seen | None = None
     if frames is not None and any(has):
         with torch.no_grad():
-            seen = mllm.look(frames[torch.tensor(has, device=frames.device)], tower)
+            which = torch.tensor([number for number, shown in enumerate(has) if shown])
+            seen = mllm.look(frames[which.to(frames.device, non_blocking=True)], tower)
     rows = []
     for content, ending, shown in zip(contents, endings, has, strict=True):
         frame_ids = seen.frame_ids if shown and seen is not None else []

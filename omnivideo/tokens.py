@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from omnivideo.remembering import remembered
+
 BOI, EOI, BOV, EOV = "<BOI>", "<EOI>", "<BOV>", "<EOV>"
 MARKERS = (BOI, EOI, BOV, EOV)  # section 3.2
 _SPECIALS = ("<pad>", "</s>", "<s>", "<unk>")  # 0 and 1 as in UMT5
@@ -76,6 +78,7 @@ def add_markers(tokenizer: Any) -> int:
     return int(tokenizer.add_special_tokens({"extra_special_tokens": list(MARKERS)}))
 
 
+@remembered
 def end_ids(tokenizer: Any) -> tuple[int, ...]:
     """Ids that end an answer; the first is the one to write. Chat models end a turn by a token of their
     own.

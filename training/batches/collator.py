@@ -11,11 +11,12 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
+from omnivideo.losses import UNLABELLED
 from omnivideo.prompts import answer_ids
+from training.batches import noise
 from training.batches.batch_plan import Draw
-from training.batches.noise import Ahead
+from training.batches.padding import padded
 from training.config import EDITING, UNDERSTANDING
 from training.data.samples import Bucket, View, view_of
 from training.encoding.encoders import Encoders
@@ -25,9 +26,6 @@ from training.speed.transfer import sent
 from training.stages import Objective, Phase
 
 SIZE_720P = 720
-Asked = tuple[tuple[object, ...], float, float]
-"""Of `chance`, besides the shape: key, shift of times, share of dropped captions."""
-UNLABELLED = -100
 
 
 class Encodings(Protocol):
@@ -62,7 +60,7 @@ class Collator:
         self._encoders, self._encodings, self._phase, self._fps = encoders, encodings, phase, fps
         self._model, self._device, self._dropout = encoders.model, encoders.device, caption_dropout
         self._speaks, self._stored = "vision_head" in phase.trainable, stored
-        self._ahead = Ahead()
+        self._ahead = noise.Ahead(pinned=self._device.type == "cuda")
         self._shapes: dict[Bucket, tuple[int, ...]] = {}  # of latents, once some were seen
 
     @property
@@ -74,8 +72,7 @@ class Collator:
         """Begin to fetch what these draws' sub-batches need; with the `key` of those, to draw their noise."""
         self._encodings.prefetch(value for draw in draws for value in self._needs(draw, bucket))
         if key is not None and bucket in self._shapes:
-            asked = (self._asked(draw, bucket, key, self._dropout) for draw in draws)
-            self._ahead.begin([(self._shapes[bucket], *rest) for rest in asked])
+            self._ahead.begin(_keys(draws, key), self._chances(bucket, self._dropout))
 
     def collate(
         self, draws: Sequence[Draw], bucket: Bucket, key: tuple[object, ...], whole_text: bool = False
@@ -121,11 +118,10 @@ class Collator:
     def _text_sub_batch(self, rows: Sequence[tuple[int, Draw]], asked: Sequence[Value]) -> SubBatch:
         """The language model is frozen: its states are a value, and the text head alone goes on from them."""
         states = [self._encodings.get(value) for value in asked]
-        labels = [torch.tensor(answer_ids(self._model.tokenizer, value.words[1])) for value in asked]
-        inputs = {
-            "states": pad_sequence(states, batch_first=True),
-            "labels": pad_sequence(labels, batch_first=True, padding_value=UNLABELLED).to(self._device),
-        }
+        answers = [answer_ids(self._model.tokenizer, value.words[1]) for value in asked]
+        width = max(len(answer) for answer in answers)
+        labels = [[*answer, *[UNLABELLED] * (width - len(answer))] for answer in answers]
+        inputs = {"states": padded(states, width), "labels": sent(torch.tensor(labels), self._device)}
         return SubBatch("text", tuple(i for i, _ in rows), inputs)
 
     def _vision(self, rows: Sequence[tuple[int, Draw]], bucket: Bucket) -> SubBatch:
@@ -150,9 +146,10 @@ class Collator:
         self, draws: Sequence[Draw], bucket: Bucket, key: tuple[object, ...], dropout: float
     ) -> SubBatch:
         latents = torch.stack([self._encodings.get(Value("latents", self._view(d, bucket))) for d in draws])
-        shape = self._shapes[bucket] = tuple(latents.shape[1:])
-        chances = [self._ahead.take(shape, *self._asked(d, bucket, key, dropout)) for d in draws]
-        prompts = ["" if c.without_text else d.sample.prompt for c, d in zip(chances, draws, strict=True)]
+        self._shapes[bucket] = tuple(latents.shape[1:])
+        chances = self._ahead.take(_keys(draws, key), self._chances(bucket, dropout))
+        pairs = zip(chances.without_text, draws, strict=True)
+        prompts = ["" if without else draw.sample.prompt for without, draw in pairs]
         source = self._sources(draws, bucket, "source_latents", "source_latents")
         shown = self._sources(draws, bucket, "source_shown", "source_frames") if self._speaks else None
         inputs = {
@@ -160,19 +157,17 @@ class Collator:
             **self._text(prompts),
             **source,
             "latents": latents,
-            "noise": sent(torch.stack([c.noise for c in chances]), self._device),
-            "time": sent(torch.stack([c.time for c in chances]), self._device),
+            "noise": sent(chances.noise, self._device),
+            "time": sent(chances.time, self._device),
             "spoken": None if shown is None else {"prompts": prompts, "kind": bucket.kind, **shown},
         }
         return SubBatch("flow", tuple(range(len(draws))), inputs)
 
-    def _asked(self, draw: Draw, bucket: Bucket, key: tuple[object, ...], dropout: float) -> Asked:
-        return (*key, draw.sample.sample_id, draw.epoch), self._shift(bucket), dropout
-
-    def _shift(self, bucket: Bucket) -> float:
+    def _chances(self, bucket: Bucket, dropout: float) -> noise.Kind:
         scheduler = self._model.config.scheduler
         large = min(bucket.height, bucket.width) >= SIZE_720P
-        return scheduler.flow_shift_720p if large else scheduler.flow_shift
+        shift = scheduler.flow_shift_720p if large else scheduler.flow_shift
+        return noise.Kind(self._shapes[bucket], shift, dropout)
 
     def _visual(
         self,
@@ -194,9 +189,7 @@ class Collator:
     def _text(self, prompts: Sequence[str]) -> dict[str, Tensor]:
         """Return embeddings [B, L, D], zeros past each text's end as Wan has them, and their mask [B, L]."""
         rows = [self._encodings.get(Value("text", None, (prompt,))) for prompt in prompts]
-        text = rows[0].new_zeros(len(rows), self._model.config.text_encoder.max_tokens, rows[0].shape[1])
-        for whole, row in zip(text, rows, strict=True):
-            whole[: len(row)] = row
+        text = padded(rows, self._model.config.text_encoder.max_tokens)
         lengths = sent(torch.tensor([len(row) for row in rows]), self._device)
         return {
             "text": text,
@@ -204,15 +197,21 @@ class Collator:
         }
 
     def _sources(self, draws: Sequence[Draw], bucket: Bucket, name: Name, argument: str) -> dict[str, Any]:
-        """Stack one source tensor over the edits among the samples, zeros for others; say which have it."""
+        """Stack one source tensor over the edits among the samples, zeros for others; say which have it, of
+        frames on the CPU: the language model's prompts are made there.
+        """
         views = [self._view(draw, bucket) for draw in draws]
         there = [self._encodings.get(Value(name, v)) if v.task in EDITING else None for v in views]
         like = next((tensor for tensor in there if tensor is not None), None)
         if like is None:
             return {argument: None, "source_mask": None}
-        mask = sent(torch.tensor([tensor is not None for tensor in there]), self._device)
-        filled = [torch.zeros_like(like) if tensor is None else tensor for tensor in there]
-        return {argument: torch.stack(filled), "source_mask": mask}
+        mask, none = torch.tensor([tensor is not None for tensor in there]), torch.zeros_like(like)
+        filled = torch.stack([none if tensor is None else tensor for tensor in there])
+        return {argument: filled, "source_mask": mask if name == "source_shown" else sent(mask, self._device)}
+
+
+def _keys(draws: Sequence[Draw], key: tuple[object, ...]) -> list[noise.Key]:
+    return [(*key, draw.sample.sample_id, draw.epoch) for draw in draws]
 
 
 def _turn(draw: Draw) -> tuple[str, str]:

@@ -51,8 +51,7 @@ class Bucket(NamedTuple):
     frames: int
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """A sample's media as a phase sees them. `fps` is 0 for images: they are the same at any rate."""
 
     sample_id: str

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor
 
+from omnivideo.losses import UNLABELLED
 from omnivideo.vision_tower import evenly_spaced
 from training.data.samples import View
 from training.encoding.cache import Tensors
@@ -100,7 +101,7 @@ class Encoders:
                 return [row[:length].float() for row, length in zip(text, lengths, strict=True)]
             questions, answers = [one for one, _ in words], [one for _, one in words]
             hidden, labels = self.model.answer_states(questions, answers, frames)
-        counts = (labels != -100).sum(dim=1).tolist()
+        counts = (labels != UNLABELLED).sum(dim=1).tolist()
         return [row[-count:].float() for row, count in zip(hidden, counts, strict=True)]
 
     def visuals(

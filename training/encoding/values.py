@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from omnivideo.prompts import GENERATE, OPENERS
 from training.config import EDITING, UNDERSTANDING, Task
@@ -23,8 +22,7 @@ FORMAT = 1
 """Raised whenever decoding, cropping or an encoder's use changes: old values are then not found again."""
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(NamedTuple):
     """One tensor by name; media and words are what it depends on besides the parts that make it.
 
     targets [N, Dv]: SigLIP2's tokens (Eq. 1's E); latents, source_latents [z, t, h, w]: the autoencoder's,

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from omnivideo.flow import interpolate, velocity_target
-from omnivideo.losses import alignment_loss, text_loss, vision_loss
+from omnivideo.losses import alignment_losses, text_losses, vision_losses
 from training.config import StageSection
 from training.data.samples import Kind
 from training.model.lora import insert, lora_of
@@ -80,21 +79,19 @@ class Trainee(nn.Module):
     def _vision(self, prompts: list[str], targets: Tensor, kind: Kind, **source: Any) -> Tensor:
         """Eq. 1."""
         predicted = self.model.stage1_forward(prompts, targets, kind, **source)
-        return torch.stack([vision_loss(p, t) for p, t in zip(predicted, targets, strict=True)])
+        return vision_losses(predicted, targets)
 
     def _text(self, states: Tensor, labels: Tensor) -> Tensor:
         """Eq. 2 from the frozen language model's states [B, K, D] and labels [B, K]. Each answer's tokens are
         averaged, so that a sample's loss does not depend on its neighbours.
         """
-        logits = self.model.text_head(states)
-        return torch.stack([text_loss(x[None], y[None]) for x, y in zip(logits, labels, strict=True)])
+        return text_losses(self.model.text_head(states), labels)
 
     def _align(self, visual: Tensor, text: Tensor, text_mask: Tensor) -> Tensor:
         """Section 3.3: the adapter's visual tokens against the text encoder's space."""
         condition, _ = self.model.condition(visual, text, text_mask)
         tokens = condition[:, : self.model.plan(visual.shape[1]).visual]
-        rows = zip(tokens, text, text_mask, strict=True)
-        return torch.stack([alignment_loss(c[None], t[None], m[None]) for c, t, m in rows])
+        return alignment_losses(tokens, text, text_mask)
 
     def _flow(
         self,

@@ -65,11 +65,9 @@ class Flops:
         shown: Tensor | None = inputs["source_frames"]
         frames = 0 if shown is None else shown.shape[1] * self._places()
         total = 0.0
-        for i, prompt in enumerate(inputs["prompts"]):
-            has = shown is not None and bool(inputs["source_mask"][i])
-            length = (
-                self._length(GENERATE[inputs["kind"]].format(prompt=prompt)) + visual + (frames if has else 0)
-            )
+        has = [0] * len(inputs["prompts"]) if shown is None else inputs["source_mask"].tolist()
+        for prompt, edits in zip(inputs["prompts"], has, strict=True):
+            length = self._length(GENERATE[inputs["kind"]].format(prompt=prompt)) + visual + frames * edits
             total += 2 * self._body * length + 2 * self._layers * length**2 * self._config.mllm.hidden_size
         return total
 

@@ -31,7 +31,7 @@ class LossMeter:
 
     def __init__(self, copies: int = 1) -> None:
         self._copies = copies
-        self.sums = torch.zeros(len(COLUMNS), 2, dtype=torch.float64)
+        self._sums = {name: [0.0, 0.0] for name in COLUMNS}  # and how many were counted
         self._coming: list[tuple[list[Sample], Loss, Coming]] = []  # what a GPU may not have computed yet
         self._each: list[tuple[str, float]] = []
         self._noted: dict[Note, int] = {}
@@ -43,22 +43,22 @@ class LossMeter:
             rows.append(sub_batch.inputs["time"].double().to(losses.device))
         counted = [draws[i].sample for i in sub_batch.members]
         self._coming.append((counted, sub_batch.loss, Coming(torch.stack(rows))))
-        self._count("tokens", torch.tensor(visual_tokens(sub_batch), dtype=torch.float64))
-        self._count("flops", torch.tensor(flops, dtype=torch.float64))
+        self._count("tokens", visual_tokens(sub_batch))
+        self._count("flops", flops)
 
     def _settle(self) -> None:
         """Count the losses that were added."""
         coming, self._coming = self._coming, []
         for samples, kind, figures in coming:
-            values, *times = figures.take()
+            values, *times = figures.take().tolist()
             for i, (sample, value) in enumerate(zip(samples, values, strict=True)):
-                for name in (sample.task, kind, *(quartile(float(time[i])) for time in times)):
+                for name in (sample.task, kind, *(quartile(time[i]) for time in times)):
                     self._count(name, value)
-                self._each.append((sample.sample_id, float(value)))
+                self._each.append((sample.sample_id, value))
 
     def note(self, what: Note) -> None:
         """Tell all workers something of this one with the next `means`."""
-        self._count(what, torch.ones((), dtype=torch.float64))
+        self._count(what, 1.0)
 
     def noted(self, what: Note) -> int:
         """Return how many workers noted `what` before the last `means`."""
@@ -67,7 +67,7 @@ class LossMeter:
     def means(self, team: Team, samples: int) -> dict[str, Any]:
         """Return the mean loss a sample, and by task, kind and quartile, over all workers."""
         self._settle()
-        sums = team.sum(self.sums).cpu()
+        sums = team.sum(torch.tensor(list(self._sums.values()), dtype=torch.float64))
         self._noted = {note: int(sums[COLUMNS.index(note), 1]) for note in get_args(Note)}
         sums /= self._copies
         by_name = {name: row for name, row in zip(COLUMNS, sums.tolist(), strict=True) if row[1]}
@@ -87,8 +87,10 @@ class LossMeter:
         self._settle()
         return [name for name, loss in self._each if not (math.isfinite(loss) and loss <= limit)]
 
-    def _count(self, name: str, value: Tensor) -> None:
-        self.sums[COLUMNS.index(name)] += torch.stack([value, torch.ones_like(value)])
+    def _count(self, name: str, value: float) -> None:
+        row = self._sums[name]
+        row[0] += value
+        row[1] += 1
 
 
 def quartile(time: float) -> str:

@@ -103,7 +103,8 @@ def test_only_what_is_missing_is_encoded(
         (folder / "shards" / path.name).write_bytes(path.read_bytes())
     table = write_dataset(tmp_path / "table", COUNTS)
     assert job.run(request_to(table, "", folder))["made"] == {}
-    next((folder / "shards").iterdir()).unlink()
+    shards = (folder / "shards").iterdir()  # a vision head's tokens, the least of them, are not always needed
+    max(shards, key=lambda path: path.stat().st_size).unlink()
     again = job.run(request_to(table, "", folder))
     assert 0 < sum(again["made"].values()) < sum(again["reused"].values())
     new = pa.Table.from_pylist([row("text_to_image", 7)], schema(["quality_technical"]))
