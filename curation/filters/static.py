@@ -57,12 +57,15 @@ class Static(Filter):
         need = self.needs[0]
         frames, times = clip.frames(need), clip.times(need)
         seconds = max(float(times[-1] - times[0]), 1e-3)
-        blocks = np.array([_most_changed(a, b) for a, b in pairwise(frames)])
         steps = np.array([_change(a, b) for a, b in pairwise(frames)])
+        still = [
+            step < STILL and _most_changed(a, b) < STILL  # the most is no less than the mean
+            for step, (a, b) in zip(steps, pairwise(frames), strict=True)
+        ]
         skips = np.array([_change(a, b) for a, b in zip(frames, frames[2:], strict=False)])
         luma = [cv2.mean(frame)[0] for frame in frames]
         return {
-            "repeated": float((blocks < STILL).mean()),
+            "repeated": float(np.mean(still)),
             "jumps": _jumps(steps, skips) / seconds,
             "flashes": _flashes(luma) / seconds,
         }
