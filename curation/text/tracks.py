@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from curation.text.ocr import Box
 
 Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
 Bounds = tuple[int, int, int, int]  # left, top, right, bottom
 SAME = 0.6  # correlation from which a patch is taken for the same
 TEXTURE = 5.0  # grey levels; a patch with a smaller deviation shows no motion
@@ -44,8 +45,8 @@ class Track:
 
 def follow(frames: Bytes, times: NDArray[np.float64], box: Box, at: int, others: Sequence[Box] = ()) -> Track:
     """The track of a box of frame `at` of [T,H,W] grey; other boxes are no part of its surroundings."""
-    near = match(frames, box.bounds, at, SLACK)
-    found = np.where(match(frames, box.bounds, at) >= near - OFF, near, np.minimum(near, SAME - 0.01))
+    near, here = match(frames, box.bounds, at)
+    found = np.where(here >= near - OFF, near, np.minimum(near, SAME - 0.01))
     run = _around(found >= SAME, at)
     taken = [other.bounds for other in others]
     around = _free(_surroundings(box.bounds, frames.shape), taken)
@@ -60,14 +61,15 @@ def follow(frames: Bytes, times: NDArray[np.float64], box: Box, at: int, others:
     return Track(box, at, found >= SAME, run, moved, kept, across, down, carried)
 
 
-def match(frames: Bytes, bounds: Bounds, at: int, slack: int = 0) -> NDArray[np.float64]:
-    """[T] best correlation of a patch of frame `at` with the same place, or up to `slack` pixels off it."""
+def match(frames: Bytes, bounds: Bounds, at: int) -> tuple[Floats, Floats]:
+    """Correlation of a patch of frame `at` with each frame: [T] best up to SLACK pixels off, [T] in place."""
     left, top, right, bottom = bounds
     patch = frames[at, top:bottom, left:right]
     height, width = frames.shape[1:]
-    rows = slice(max(0, top - slack), min(height, bottom + slack))
-    columns = slice(max(0, left - slack), min(width, right + slack))
-    return np.array([_best(frame[rows, columns], patch)[0] for frame in frames])
+    y, x = max(0, top - SLACK), max(0, left - SLACK)
+    areas = frames[:, y : min(height, bottom + SLACK), x : min(width, right + SLACK)]
+    maps = np.array([_correlations(area, patch) for area in areas])
+    return maps.max(axis=(1, 2)), maps[:, top - y, left - x]
 
 
 def _moved(frames: Bytes, sides: list[Bounds], at: int, shown: NDArray[np.bool_]) -> float:
@@ -76,7 +78,7 @@ def _moved(frames: Bytes, sides: list[Bounds], at: int, shown: NDArray[np.bool_]
         return float("nan")
     if shown.sum() < 2:
         return 0.0
-    there = np.array([match(frames[shown], side, int(shown[:at].sum()), SLACK) for side in sides])
+    there = np.array([match(frames[shown], side, int(shown[:at].sum()))[0] for side in sides])
     return float(np.mean(np.quantile(there, 0.35, axis=1) < SAME - 0.1))
 
 
@@ -178,7 +180,7 @@ def _carried(
         rows = slice(max(0, top + dy - 4), max(0, bottom + dy + 4))
         area = frames[index, rows, max(0, left + dx - 4) : max(0, right + dx + 4)]
         if area.shape[0] >= patch.shape[0] and area.shape[1] >= patch.shape[1]:
-            stayed = match(frames[[at, index]], (left, top, right, bottom), 0, SLACK)[1]
+            stayed = match(frames[[at, index]], (left, top, right, bottom), 0)[0][1]
             there = _best(area, patch)[0]
             votes.append(there >= SAME and there > stayed + OFF)
     return bool(votes) and float(np.mean(votes)) >= 0.4
@@ -201,8 +203,17 @@ def _steady(areas: Bytes, times: NDArray[np.float64], patch: Bytes, at: int, sta
 
 def _best(area: Bytes, patch: Bytes) -> tuple[float, tuple[int, int]]:
     """The highest correlation of a patch in an area, and (x, y) of where."""
-    if patch.shape[0] > area.shape[0] or patch.shape[1] > area.shape[1] or patch.size < 16:
+    if patch.shape[0] > area.shape[0] or patch.shape[1] > area.shape[1]:
         return 0.0, (0, 0)
+    _, best, _, place = cv2.minMaxLoc(_correlations(area, patch))
+    return float(best), (int(place[0]), int(place[1]))
+
+
+def _correlations(area: Bytes, patch: Bytes) -> Floats:
+    """Of a patch with each place of an area that is no smaller; 0 where nothing can be told."""
+    down, across = (whole - part + 1 for whole, part in zip(area.shape, patch.shape, strict=True))
+    if patch.size < 16:
+        return np.zeros((down, across), np.float32)
     scores = cv2.matchTemplate(area, patch, cv2.TM_CCOEFF_NORMED)
-    _, best, _, place = cv2.minMaxLoc(scores)
-    return (float(best) if np.isfinite(best) else 0.0), (int(place[0]), int(place[1]))
+    finite: Floats = np.nan_to_num(scores, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    return finite
