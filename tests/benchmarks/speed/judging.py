@@ -20,6 +20,9 @@ from curation.sources import Item
 from curation.steps.judge import Judge, Outcome
 from curation.store.staging import Staging
 
+WARMING = 6
+EMPTY_BOX = b"\0\0\0\x08free"  # ISO/IEC 14496-12, 8.1.2
+
 
 @contextmanager
 def cluster(cores: int) -> Iterator[None]:
@@ -59,11 +62,14 @@ def cheap() -> list[str]:
 
 
 class Timed:
-    """`Judge`, with what each file takes of this worker and of its child. Starting both is not counted."""
+    """`Judge`, with what each file takes of this worker and of its child. Starting both is not counted, nor
+    is what the first films have loaded: OCR's networks, once one of them gets so far.
+    """
 
-    def __init__(self, staging: Staging, scan: str, warm: str) -> None:
+    def __init__(self, staging: Staging, scan: str, warm: Sequence[str]) -> None:
         self._judge = Judge(staging, scan)
-        self._judge(Item(warm, "warm", None, 0))
+        for path in warm:
+            self._judge(Item(path, "warm", None, 0))
         self._processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
 
     def __call__(self, item: Item) -> tuple[Stretch, Outcome]:
@@ -84,17 +90,18 @@ def judge(
     scan = ScanRequest(filters=parse(filters), score_all=score_all)
     with tempfile.TemporaryDirectory(prefix="omnivideo-speed-") as folder:
         staging = Staging(str(Path(folder, "dataset")), "speed")
-        make = partial(Timed, staging, scan.to_json(), str(_small(Path(folder))))
+        make = partial(Timed, staging, scan.to_json(), _warming(paths, Path(folder)))
         items = [Item(str(path), "speed", None, path.stat().st_size) for path in paths]
         items.sort(key=lambda item: -item.size)
         found = list(engine.each(make, items, engine.Pool(workers)))
     return cost([Stretch(*stretch) for stretch, _ in found]), [outcome for _, outcome in found]
 
 
-def _small(folder: Path) -> Path:
-    """A picture that has everything loaded before time counts."""
-    from PIL import Image
-
-    path = folder / "warm.png"
-    Image.linear_gradient("L").convert("RGB").save(path)
-    return path
+def _warming(paths: Sequence[Path], folder: Path) -> list[str]:
+    """Copies of the smallest MP4 files, which an empty box at the end makes other contents than theirs."""
+    small = sorted((path for path in paths if path.suffix == ".mp4"), key=lambda path: path.stat().st_size)
+    copies = []
+    for number, path in enumerate(small[:WARMING]):
+        copies.append(folder / f"warm-{number}.mp4")
+        copies[-1].write_bytes(path.read_bytes() + EMPTY_BOX)
+    return [str(path) for path in copies]
