@@ -103,7 +103,7 @@ def encode_image(pixels: Pixels) -> bytes:
 
 
 def encode_video(frames: Pixels, fps: int, crf: int = 8) -> bytes:
-    """[T, H, W, 3] as H.264 in mp4, the same bytes each time; even sides."""
+    """[T, H, W, 3] as H.264 in mp4; even sides."""
     import av
 
     buffer = io.BytesIO()
@@ -114,6 +114,7 @@ def encode_video(frames: Pixels, fps: int, crf: int = 8) -> bytes:
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
         for pixels in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuv420p", threads=1)))
         container.mux(stream.encode())
     return buffer.getvalue()

@@ -12,7 +12,7 @@ from curation.dataset import open_dataset
 from curation.media.child import MediaWorker
 from curation.run import curate
 
-from ..whole_run import request, silent
+from ..whole_run import everything, request, silent
 
 RULE = '''"""Says what it is told to and notes each clip. Source: a test."""
 from typing import ClassVar
@@ -78,7 +78,7 @@ def test_a_filter_that_measures_otherwise_runs_alone(
     assert ran(tmp_path) == {"First": 6}
     assert cuts == []
     curate(request(tmp_path, other, **plain, filters=after), silent)
-    assert everything(out) == everything(other)
+    assert everything(open_dataset(str(out))) == everything(open_dataset(str(other)))
 
 
 def test_a_clip_that_is_rejected_by_a_known_score_is_not_measured(
@@ -94,10 +94,3 @@ def test_a_clip_that_is_rejected_by_a_known_score_is_not_measured(
     rules_now = [{first: {"min_value": 100.0}}, {second: {"scale": 3.0}}]
     curate(request(tmp_path, out, **plain, filters=rules_now), silent)
     assert ran(tmp_path) == {"Second": some["Second"]}
-
-
-def everything(out: Path) -> dict[str, Any]:
-    """All that a version says of each clip, its bytes included, but not which run said so."""
-    dataset = open_dataset(str(out))
-    columns = [name for name in dataset.schema.names if name not in ("run_id", "recipe_sha256")]
-    return {row["sample_id"]: row for row in dataset.iter_rows(columns)}

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from curation.dataset import Dataset, open_dataset
+from curation.dataset import open_dataset
 from curation.media.child import MediaWorker
 from curation.questions.explain import explain
 from curation.questions.whatif import look
 from curation.run import curate
 from curation.store.republish import republish
 
-from ..whole_run import request, rows_of, silent
+from ..whole_run import everything, request, rows_of, silent
 
 SHARP = 20.0  # two of the kept clips are less sharp
 
@@ -145,9 +145,3 @@ def test_published_outlook_is_what_a_run_goes_on_from(
     assert back["waiting"] == 0  # their media has not gone
     assert open_dataset(str(out)).funnel() == open_dataset(str(out), 0).funnel()
     assert decoded == {}
-
-
-def everything(dataset: Dataset) -> dict[str, Any]:
-    """All that a version says of each clip, its bytes included, but not which run said so."""
-    columns = [name for name in dataset.schema.names if name not in ("run_id", "recipe_sha256")]
-    return {row["sample_id"]: row for row in dataset.iter_rows(columns)}
