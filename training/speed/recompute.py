@@ -27,7 +27,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 HEADROOM = 0.9  # of a device's memory: the rest is the allocator's, NCCL's and the libraries'
 _BYTES = 2  # of a bf16 number
 _KEPT: dict[Mode, tuple[float, float]] = {
-    **{"none": (14.0, 2.0), "elementwise": (8.0, 1.0), "light": (8.0, 0.0)},
+    **{"none": (17.0, 2.0), "elementwise": (8.0, 1.0), "light": (8.0, 0.0)},
     **{"selective": (3.0, 0.0), "full": (1.0, 0.0)},
 }
 """Numbers kept a token and block, in widths of the model and of its feed-forward, blocks compiled."""
