@@ -28,6 +28,7 @@ from omnivideo.decoder import (
     set_condition_mask,
 )
 from omnivideo.flow import wan_timestep
+from omnivideo.losses import UNLABELLED
 from omnivideo.prompts import EDIT, GENERATE, OPENERS, answer_ids, clean
 from omnivideo.reading import Reading, read
 from omnivideo.tokens import byte_tokenizer, marker_id
@@ -206,7 +207,7 @@ class OmniVideoModel(nn.Module):
         whole = self._read(questions, endings, frames)
         hidden = self.mllm(whole.embeds, whole.mask, positions=whole.positions)
         width = max(len(ending) for ending in endings)
-        labels = [[-100] * (width - len(ending)) + ending for ending in endings]
+        labels = [[UNLABELLED] * (width - len(ending)) + ending for ending in endings]
         return hidden[:, -width - 1 : -1], torch.tensor(labels, device=hidden.device)
 
     def question_prompt(self, questions: list[str], frames: Tensor | None = None) -> Reading:

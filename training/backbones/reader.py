@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from omnivideo.losses import UNLABELLED
 from omnivideo.prompts import MEDIA, REWRITE, answer_ids, chat_ids, left_padded
 from omnivideo.shapes.palette import COLORS, KINDS, held_out
 from omnivideo.shapes.questions import ask, fact, indirect
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from omnivideo.mllm import Mllm, TextHead
     from omnivideo.vision_tower import VisionTower
 
-UNLABELLED = -100
 ALL_QUESTIONS = 8
 REWRITES = 4000
 FACT_SHARE, INDIRECT_SHARE = 0.1, 0.5
