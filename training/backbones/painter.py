@@ -136,8 +136,9 @@ class PainterLesson:
         for number, scene in enumerate(world.scenes):
             rng = generator("captions", view.seed, view.kind, number)
             told += [caption(scene, rng, *form) for _ in range(self._settings.captions)]
-        ids = self._tokens(told)
-        return ids.view(len(world.scenes), self._settings.captions, -1).to(torch.int16)
+        places = {words: place for place, words in enumerate(dict.fromkeys(told))}
+        ids = self._tokens(list(places)).to(torch.int16)  # many are told more than once
+        return ids[[places[words] for words in told]].view(len(world.scenes), self._settings.captions, -1)
 
     def _tokens(self, told: list[str]) -> Tensor:
         ids: Tensor = self._tokenizer(

@@ -31,6 +31,9 @@ SIZE_720P = 720
 class Encodings(Protocol):
     """Who knows what frozen parts say: `OnTheFly`, or `FromShards`."""
 
+    ahead: int
+    """Steps before its own at which a batch is best asked for, at least 1."""
+
     @property
     def waited(self) -> float:
         """Seconds that training stood waiting for data."""
@@ -68,10 +71,13 @@ class Collator:
         """What the sub-batches are for."""
         return self._phase.objective
 
-    def prefetch(self, draws: Sequence[Draw], bucket: Bucket, key: tuple[object, ...] | None = None) -> None:
-        """Begin to fetch what these draws' sub-batches need; with the `key` of those, to draw their noise."""
+    def prefetch(self, draws: Sequence[Draw], bucket: Bucket) -> None:
+        """Begin to fetch what these draws' sub-batches need."""
         self._encodings.prefetch(value for draw in draws for value in self._needs(draw, bucket))
-        if key is not None and bucket in self._shapes:
+
+    def begin_noise(self, draws: Sequence[Draw], bucket: Bucket, key: tuple[object, ...]) -> None:
+        """Begin to draw what these draws meet by chance, by the `key` that they will be collated with."""
+        if bucket in self._shapes:
             self._ahead.begin(_keys(draws, key), self._chances(bucket, self._dropout))
 
     def collate(

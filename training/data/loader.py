@@ -52,9 +52,9 @@ class Loader:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _load(self, views: Sequence[View]) -> dict[View, Decoded]:
-        rendered = getattr(self._dataset, "render", None)
+        rendered = getattr(self._dataset, "render_all", None)
         if rendered is not None:  # a world that has no bytes
-            return {view: Decoded(*rendered(view)) for view in views}
+            return {view: Decoded(*frames) for view, frames in zip(views, rendered(views), strict=True)}
         media = read_media(self._dataset, (view.sample_id for view in views))
         if missing := [view.sample_id for view in views if view.sample_id not in media]:
             raise TrainingError(f"sample {missing[0]} is no longer in {self._dataset.uri}")

@@ -7,15 +7,19 @@ are asked for: nothing is curated, encoded or decoded.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast, get_args
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any, cast, get_args, overload
 from urllib.parse import parse_qsl, urlsplit
 
 import torch
 from torch import Tensor
 
 from omnivideo.errors import InputError
-from omnivideo.shapes.render import render
+from omnivideo.shapes.render import Pixels, render
 from omnivideo.shapes.rows import VIDEO_TASKS, Look, told
 from omnivideo.shapes.writing import SHARES
 from training.config import EDITING, Task
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 
 SCHEME = "shapes"
 KEYS = ("size", "seed", "simple")
+CORES_EACH = 4  # to a process that renders: others train, and read, beside it
+CHUNK = 16  # samples that a process renders at a time
 _ROLES = ("user", "assistant")
 
 
@@ -46,8 +52,10 @@ def open_data(uri: str, version: int | None = None) -> Dataset:
 class Rendered:
     """What training asks of a dataset, answered from scenes."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, processes: int | None = None) -> None:
         self.uri, self.version = uri, 0
+        self._processes = processes or max(1, len(os.sched_getaffinity(0)) // CORES_EACH)
+        self._pool: ProcessPoolExecutor | None = None
         split = urlsplit(uri)
         try:
             rows, options = int(split.netloc), {key: int(value) for key, value in parse_qsl(split.query)}
@@ -87,19 +95,48 @@ class Rendered:
             **{"caption": None, "instruction": None, "conversation": said, **row, **shape, **length},
         }
 
+    def render_all(self, views: Sequence[View]) -> list[tuple[Tensor, Tensor | None]]:
+        """Render samples as `render` does, by several processes where there are cores for them."""
+        if self._processes == 1:
+            return [self.render(view) for view in views]
+        if self._pool is None:  # the caller may have threads, and a device
+            self._pool = ProcessPoolExecutor(self._processes, get_context("spawn"))
+        parts = [views[start : start + CHUNK] for start in range(0, len(views), CHUNK)]
+        done = self._pool.map(partial(_painted, self.uri), parts)
+        return [(_as_frames(target), _as_frames(source)) for part in done for target, source in part]
+
     def render(self, view: View) -> tuple[Tensor, Tensor | None]:
         """Frames [3, T, H, W] in [-1, 1] of a sample as a phase sees it and, for edits, of its source."""
+        target, source = self.paint(view)
+        return _as_frames(target), _as_frames(source)
+
+    def paint(self, view: View) -> tuple[Pixels, Pixels | None]:
+        """As `render`, uint8 [T, H, W, 3]."""
         task, _, number = view.sample_id.rpartition("-")
         if task not in get_args(Task):
             raise InputError(f"{self.uri} has no sample {view.sample_id}", "rendering", "open it anew")
         _, scenes = told(cast("Task", task), self._seed, "train", int(number), self._simple)
-        frames = [self._frames(scene, view) for scene in scenes]
-        return frames[0], frames[1] if view.task in EDITING else None
+        painted = [self._pixels(scene, view) for scene in scenes]
+        return painted[0], painted[1] if view.task in EDITING else None
 
-    def _frames(self, scene: Any, view: View) -> Tensor:
+    def _pixels(self, scene: Any, view: View) -> Pixels:
         _, height, width, count = view.bucket
         if height != width:
             raise InputError(f"a size of {height}×{width}", "rendering", "the world of shapes is square")
         whole = round(view.fps * self._look.seconds) + 1 if view.fps else 1
-        pixels = torch.from_numpy(render(scene, height, whole)[:count])
-        return pixels.permute(3, 0, 1, 2).float() / 127.5 - 1
+        return render(scene, height, whole)[:count]
+
+
+@overload
+def _as_frames(pixels: Pixels) -> Tensor: ...
+@overload
+def _as_frames(pixels: None) -> None: ...
+def _as_frames(pixels: Pixels | None) -> Tensor | None:
+    if pixels is None:
+        return None
+    return torch.from_numpy(pixels).permute(3, 0, 1, 2).float() / 127.5 - 1
+
+
+def _painted(uri: str, views: Sequence[View]) -> list[tuple[Pixels, Pixels | None]]:
+    world = Rendered(uri)
+    return [world.paint(view) for view in views]

@@ -74,6 +74,8 @@ class FromShards:
     trained is asked, and what it says is remembered.
     """
 
+    ahead = 1
+
     def __init__(self, rows: Rows, identity: Identity, dtype: str, encoders: Encoders, cache: Cache) -> None:
         self._rows, self._dtype = rows, dtype
         self._encoder = {name: identity.encoder(name) for name in PARTS}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from torch import Tensor
 
@@ -11,12 +11,14 @@ from training.data.loader import Loader
 from training.data.samples import View
 from training.encoding.cache import Cache, Tensors
 from training.encoding.encoders import SHOWN, Encoders
-from training.encoding.values import Value, media_names
+from training.encoding.values import SAID, Value, media_names
 from training.stages import Objective
 
 
 class OnTheFly:
     """Decodes and encodes for a phase with `objective`; `waited` sums the seconds spent waiting for media."""
+
+    ahead = 1
 
     def __init__(self, encoders: Encoders, loader: Loader, cache: Cache, objective: Objective) -> None:
         self._encoders, self._loader, self._cache, self._objective = encoders, loader, cache, objective
@@ -32,12 +34,12 @@ class OnTheFly:
     def prefetch(self, values: Iterable[Value]) -> None:
         """Begin to decode the media that `values` are of, and that are not remembered."""
         views = dict.fromkeys(value.view for value in values if value.view is not None)
-        self._held = {view: seen for view, seen in self._held.items() if view in views}
+        self._let_go(views)
         self._loader.prefetch(view for view in views if ("media", view) not in self._cache)
 
     def get(self, value: Value) -> Tensor:
         """Return one value; see `Value` for its shape."""
-        if value.name in {"text", "states", "visual"}:
+        if value.name in SAID:
             return self._cache.get(value, lambda: {"said": self._say(value)})["said"]
         assert value.view is not None
         return self._seen(value.view)[value.name]
@@ -45,6 +47,10 @@ class OnTheFly:
     def close(self) -> None:
         """Stop decoding ahead."""
         self._loader.close()
+
+    def _let_go(self, views: Container[View]) -> None:
+        """Hold the media of `views` alone."""
+        self._held = {view: seen for view, seen in self._held.items() if view in views}
 
     def _say(self, value: Value) -> Tensor:
         seen = {} if value.view is None else self._seen(value.view)

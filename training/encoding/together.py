@@ -6,39 +6,52 @@ of a sample alone: values are those of `OnTheFly` but for that.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+import math
+from collections.abc import Container, Hashable, Iterable
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from torch import Tensor
 
-from training.config import UNDERSTANDING
+from training.config import EDITING, UNDERSTANDING
 from training.data.samples import View
 from training.encoding.cache import Tensors
 from training.encoding.encoders import SHOWN
 from training.encoding.on_the_fly import OnTheFly
-from training.encoding.values import Value, media_names
+from training.encoding.values import SAID, Value, media_names
 
-KEPT_CALLS = 2  # the batch at hand, and the next
+KINDS = 4
+"""Of values that a batch holds, more or less: so many groups' worth of samples are looked ahead for."""
 
 
 class Together(OnTheFly):
-    """As `OnTheFly`, up to `most` values of a kind at once."""
+    """As `OnTheFly`, up to `most` values of a kind at once, from batches of `batch` samples."""
 
-    def __init__(self, *arguments: Any, most: int) -> None:
+    def __init__(self, *arguments: Any, most: int, batch: int) -> None:
         super().__init__(*arguments)
-        self._most = most
-        self._calls: list[list[Value]] = []
+        self._most, self.ahead = most, math.ceil(KINDS * most / batch)
+        self._wanted: dict[Hashable, dict[Value, None]] = {}
+        self._unseen: dict[Hashable, dict[View, None]] = {}
 
     def prefetch(self, values: Iterable[Value]) -> None:
         """Begin to decode media, and remember what will be asked for."""
         values = list(values)
-        self._calls = [*self._calls, values][-KEPT_CALLS:]
-        super().prefetch(value for call in self._calls for value in call)
+        for value in values:
+            if value.name in SAID and value not in self._cache:
+                self._wanted.setdefault(_alike(value), {})[value] = None
+            if value.view is not None and ("media", value.view) not in self._cache:
+                self._unseen.setdefault(self._seen_alike(value.view), {})[value.view] = None
+        super().prefetch(values)
+
+    def _let_go(self, views: Container[View]) -> None:
+        """Hold media of as many samples as are looked ahead for: those at hand are among the newest."""
+        beyond = len(self._held) - 2 * KINDS * self._most
+        for view in list(islice(self._held, max(0, beyond))):
+            del self._held[view]
 
     def _say(self, value: Value) -> Tensor:
-        others = [other for other in self._ahead() if _alike(other) == _alike(value)]
-        group = self._some(value, [other for other in others if other not in self._cache])
+        group = self._some(value, self._wanted.get(_alike(value), {}))
         shown = [self._shown(member) for member in group]
         made = self._encoders.say(value.name, [member.words for member in group], shown)
         for member, tensor in zip(group[1:], made[1:], strict=True):
@@ -52,9 +65,7 @@ class Together(OnTheFly):
 
     def _look(self, view: View) -> Tensors:
         names = self._names(view)
-        others = [value.view for value in self._ahead() if value.view is not None]
-        new = [one for one in others if one.bucket == view.bucket and self._names(one) == names]
-        group = self._some(view, [one for one in new if ("media", one) not in self._cache])
+        group = self._some(view, self._unseen.get(self._seen_alike(view), {}))
         made = self._encoders.look_at(group, [self._loader.take(one) for one in group], names)
         for member, tensors in zip(group[1:], made[1:], strict=True):
             self._cache.get(("media", member), partial(dict, tensors))
@@ -63,11 +74,16 @@ class Together(OnTheFly):
     def _names(self, view: View) -> tuple[str, ...]:
         return (SHOWN,) if view.task in UNDERSTANDING else media_names(self._objective, view.task)
 
-    def _ahead(self) -> Iterable[Value]:
-        return dict.fromkeys(value for call in self._calls for value in call)
+    def _seen_alike(self, view: View) -> Hashable:
+        return view.bucket, self._names(view), view.task in EDITING
 
-    def _some(self, first: Any, others: Iterable[Any]) -> list[Any]:
-        return list(dict.fromkeys([first, *others]))[: self._most]
+    def _some(self, first: Any, wanted: dict[Any, None]) -> list[Any]:
+        """Take `first` and the next of what is wanted, which then is wanted no more."""
+        wanted.pop(first, None)
+        group = [first, *islice(wanted, self._most - 1)]
+        for other in group[1:]:
+            del wanted[other]
+        return group
 
 
 def _alike(value: Value) -> Hashable:

@@ -18,6 +18,8 @@ from training.data.samples import Sample, View
 from training.stages import Objective, Phase
 
 Name = Literal["targets", "latents", "source_latents", "source_shown", "text", "states", "visual"]
+SAID: frozenset[Name] = frozenset({"text", "states", "visual"})
+"""Values that depend on words; the others are of media alone."""
 FORMAT = 1
 """Raised whenever decoding, cropping or an encoder's use changes: old values are then not found again."""
 

@@ -63,8 +63,9 @@ class PhaseLoop:
         cache = Cache(self.stages.cache_megabytes)
         most = self.stages.encode_together
         on_the_fly = (encoders, Loader(context.dataset), cache, phase.objective)
+        share = self.settings.batch_size // context.team.size
         self.encodings: Encodings = (
-            (Together(*on_the_fly, most=most) if most > 1 else OnTheFly(*on_the_fly))
+            (Together(*on_the_fly, most=most, batch=share) if most > 1 else OnTheFly(*on_the_fly))
             if context.encoded is None
             else context.encoded.encodings(encoders, cache)
         )
@@ -101,6 +102,8 @@ class PhaseLoop:
         try:
             start = self.saver.restore(found) if found else self._begin()
             self.watch = SpikeWatch(self.stages.spike_factor, self._losses_taken())
+            for step in range(start, start + self.encodings.ahead):
+                self._prefetch(step)
             for step in range(start, self.plan.steps):
                 self._step(step)
                 loss = None
@@ -158,7 +161,8 @@ class PhaseLoop:
             # With shared sequences too: a worker's gradients are then its part of its replica's.
             share = len(batch.draws) / self.context.team.size
             self.engine.backward(losses.sum() / share)
-        self._prefetch(step + 1)
+        self._prefetch(step + self.encodings.ahead)
+        self._begin_noise(step + 1)
         if self.context.team.rank == 0 and self.context.run.stop.exists():
             meter.note("stop")
         if self.saver.written:
@@ -223,17 +227,18 @@ class PhaseLoop:
                 yield torch.cat(together)
 
     def _micro_batches(self, batch: Batch) -> Iterator[Sequence[Draw]]:
-        mine, size = (
-            self.replicas.share(batch),
-            self.settings.micro_batch_size,
-        )
-        self.collator.prefetch(mine, batch.bucket)
+        mine, size = self.replicas.share(batch), self.settings.micro_batch_size
         return (mine[start : start + size] for start in range(0, len(mine), size))
 
     def _prefetch(self, step: int) -> None:
         if step < self.plan.steps:
+            _, batch = self.plan.batch(step)
+            self.collator.prefetch(self.replicas.share(batch), batch.bucket)
+
+    def _begin_noise(self, step: int) -> None:
+        if step < self.plan.steps:
             sub_stage, batch = self.plan.batch(step)
-            self.collator.prefetch(self.replicas.share(batch), batch.bucket, (*self._seed(), sub_stage))
+            self.collator.begin_noise(self.replicas.share(batch), batch.bucket, (*self._seed(), sub_stage))
 
     def _seed(self) -> tuple[object, ...]:
         return (self.stages.seed, self.phase.name)

@@ -12,7 +12,7 @@ from PIL import Image
 from omnivideo.errors import InputError
 from omnivideo.shapes.rows import Look
 from omnivideo.shapes.writing import read_truth, write
-from training.data.rendered import Rendered, open_data
+from training.data.rendered import CHUNK, Rendered, open_data
 from training.data.samples import Bucket, View, count_tasks, read_samples
 
 IMAGE, VIDEO = Bucket("image", 32, 32, 1), Bucket("video", 32, 32, 9)
@@ -40,6 +40,15 @@ def test_an_edit_comes_with_its_source() -> None:
     assert source is not None
     assert target.shape == source.shape == (3, 9, 32, 32)
     assert not torch.equal(target, source)
+
+
+def test_processes_render_the_same() -> None:
+    """Rendered by two processes, samples have the pixels that one renders, in the order asked for."""
+    views = [View(f"video_edit-{n:07d}", "video_edit", VIDEO, 8.0) for n in range(CHUNK + 2)]
+    alone, shared = (Rendered("shapes://64?size=32", n).render_all(views) for n in (1, 2))
+    assert len(shared) == len(views)
+    for one, other in zip(alone, shared, strict=True):
+        assert all(map(torch.equal, one, other))
 
 
 @pytest.mark.parametrize("uri", ["shapes://many", "shapes://0", "shapes://9?colour=3"])

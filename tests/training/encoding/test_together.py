@@ -45,7 +45,7 @@ def test_values_are_those_of_one_at_a_time(parts: tuple[Any, ...]) -> None:
     encoders, loader = parts
     alone, together = (
         OnTheFly(encoders, loader, Cache(64), "flow"),
-        Together(encoders, loader, Cache(64), "flow", most=8),
+        Together(encoders, loader, Cache(64), "flow", most=8, batch=8),
     )
     together.prefetch(VALUES)
     for value in VALUES:
@@ -58,7 +58,7 @@ def test_values_are_those_of_one_at_a_time(parts: tuple[Any, ...]) -> None:
 def test_one_call_answers_for_the_batch(parts: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """What was prefetched is made with the first that is asked for; no text encoder runs for the second."""
     encoders, loader = parts
-    together = Together(encoders, loader, Cache(64), "flow", most=8)
+    together = Together(encoders, loader, Cache(64), "flow", most=8, batch=8)
     together.prefetch(VALUES)
     together.get(VALUES[-2])
     monkeypatch.setattr(encoders, "say", None)
