@@ -41,6 +41,7 @@ from curation.store.staging import Staging
 
 TRIES = 5  # at publishing, when other runs publish in between
 ATTEMPT = "attempt"  # the stage that names the attempts that may have written data files
+FEW_ROWS = 512  # are written in this process, which is faster than starting workers; it need not grow
 ABANDONED_HOURS = 24.0  # what a killed run of another recipe has staged is kept so long, to go on with
 WAITING_SECONDS = 5.0  # between two events of a run that waits for another
 NAMED = ("sample_id", "uri", "verdict", "filter", "reason", "detail")  # what is told of an error's row
@@ -226,8 +227,8 @@ class _Run:
             self._staging.write(SHARD, names[-1], planned)
         lineage, asked = self._lineage(), self._request.caption.asks_a_model
         make = partial(Assembler, self._staging, attempt, self._score_names(), lineage, asked)
-        # As many files as verdicts is a small version: writing it here is faster than starting workers.
-        written = map(make(), names) if len(names) <= len(VERDICTS) else engine.each(make, names)
+        few = len(plan.new) <= FEW_ROWS and len(names) <= len(VERDICTS)
+        written = map(make(), names) if few else engine.each(make, names)
         stage = Stage("shards", self._emit, len(plan.new))
         shards = []
         for shard in written:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation import caption
 from curation.caption import ORIGINAL
@@ -22,6 +22,7 @@ from curation.store.staging import Staging
 
 SHARD = "shard"  # the stage's name: which rows go into which data file
 LIGHT_BYTES = 6000  # of a row without media: mostly its thumbnail
+ROWS_AT_ONCE = 32  # that are Python objects; all others of a row group are in Arrow's memory
 PLANNED = pa.schema(
     [
         *((name, pa.string()) for name in ("sample_id", "source_sha256", "uri", "source", "licence", "task")),
@@ -29,10 +30,9 @@ PLANNED = pa.schema(
         *((name, pa.string()) for name in ("caption_original", "captioner")),
         (DEDUP_SCORE, pa.float64()),
         ("staged", pa.bool_()),
-        ("group", pa.int32()),
     ]
 )
-_PLAIN = dict.fromkeys(PLANNED.names)
+GROUP = "group"  # the column beside these that numbers the row groups
 _FROM_JUDGED = ("start_s", "end_s", "width", "height", "fps", "num_frames", "fingerprint", "thumbnail")
 _FROM_CUT = ("media", "media_format", "edit_source", "caption", "captioner")
 
@@ -49,9 +49,9 @@ def pack(
         chosen.sort(key=lambda row: (row["source"], row["uri"], row["start_s"] or 0.0, row["sample_id"]))
         sizes = [LIGHT_BYTES + cut_bytes.get(row["sample_id"], 0) for row in chosen]
         for part in _split(list(zip(chosen, sizes, strict=True)), target):
-            groups = enumerate(_split(part, group))
-            numbered = [_PLAIN | row | {"group": number} for number, some in groups for row, _ in some]
-            yield pa.Table.from_pylist(numbered, schema=PLANNED)
+            groups = [number for number, some in enumerate(_split(part, group)) for _ in some]
+            rows = pa.Table.from_pylist([row for row, _ in part], schema=PLANNED)
+            yield rows.append_column(GROUP, pa.array(groups, pa.int32()))
 
 
 def _split(
@@ -85,16 +85,19 @@ class Assembler:
         self._schema = schema(score_names)
         self._lineage = lineage
         self._recaptions = recaptions
+        self._last: dict[str, pa.Table] = {}
 
     def __call__(self, name: str) -> ShardFile:
         """Write the data file whose rows are staged as `name`, which is the attempt's id and a number."""
         (planned,) = self._staging.read(SHARD, [name])
-        rows = planned.to_pylist()
-        verdict = rows[0]["verdict"]
+        verdict = planned["verdict"][0].as_py()
         path = shard_path(self._attempt, verdict, name.rpartition("-")[2])
         with ShardWriter(self._staging.dataset, path, verdict) as writer:
-            for _, some in groupby(rows, key=lambda row: row["group"]):
-                writer.write(self._table(list(some)))
+            for number in pc.unique(planned[GROUP]):
+                group = planned.filter(pc.equal(planned[GROUP], number))
+                starts = range(0, len(group), ROWS_AT_ONCE)
+                parts = [self._table(group.slice(start, ROWS_AT_ONCE).to_pylist()) for start in starts]
+                writer.write(pa.concat_tables(parts))
             return writer.finish()
 
     def _table(self, planned: list[dict[str, Any]]) -> pa.Table:
@@ -113,10 +116,22 @@ class Assembler:
         return pa.Table.from_pylist(complete, schema=self._schema)
 
     def _judged(self, planned: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        files = dict.fromkeys(row["source_sha256"] for row in planned if row["staged"])
+        wanted = pa.array([row["sample_id"] for row in planned], pa.string())
+        found: dict[str, dict[str, Any]] = {}
+        for table in self._files(dict.fromkeys(row["source_sha256"] for row in planned if row["staged"])):
+            rows = table.filter(pc.is_in(table["sample_id"], wanted)).to_pylist()
+            found |= {row["sample_id"]: row for row in rows}
+        return found
+
+    def _files(self, hashes: Iterable[str]) -> Iterator[pa.Table]:
+        """The judged clips of files; the last one stays at hand, since rows of one source stand together."""
         columns = ["sample_id", "scores", "annotation", *_FROM_JUDGED]
-        tables = self._staging.read(JUDGED, files, columns)
-        return {row["sample_id"]: row for table in tables for row in table.to_pylist()}
+        again = [one for one in hashes if one in self._last]
+        yield from (self._last[one] for one in again)
+        new = [one for one in hashes if one not in again]
+        for sha256, table in zip(new, self._staging.read(JUDGED, new, columns), strict=True):
+            self._last = {sha256: table}
+            yield table
 
     def _cut(self, sample_ids: list[str]) -> dict[str, dict[str, Any]]:
         tables = self._staging.read(CUT, sample_ids)
