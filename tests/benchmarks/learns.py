@@ -6,9 +6,8 @@ No cluster is started, no dataset read: `training.loop.worker` runs in this proc
     python -m tests.benchmarks.learns judge MODEL OUT image think --limit 48
 
 The painter may start `--after` the autoencoder that another process trains, its scenes already rendered.
-Stage 1 reads no painter: with `early` put in its place it runs beside the painter's lesson, and `late` gives
-the painter to what came of it. Workers that share a stage are told of each other by RANK, WORLD_SIZE and
-MASTER_PORT.
+A request whose folder links to another's backbones gets its own model of them by `put`. Workers that share a
+stage are told of each other by RANK, WORLD_SIZE and MASTER_PORT.
 """
 
 from __future__ import annotations
@@ -34,16 +33,13 @@ def main() -> None:
     one.add_argument("request")
     one.add_argument("--only", nargs="*")
     one.add_argument("--after", action="store_true", help="the autoencoder that another process trains")
-    one = commands.add_parser("early")
+    one = commands.add_parser("put")
     one.add_argument("request")
-    one = commands.add_parser("late")
-    one.add_argument("request")
-    one.add_argument("model", nargs="+", help="whose painter is not there yet")
     one = commands.add_parser("stage")
     one.add_argument("request")
     one.add_argument("--stage", default=None)
-    one.add_argument("--wait", type=Path, default=None, help="until this file is there")
     one.add_argument("--seconds", nargs="*", default=[], help="PHASE=SECONDS, the most that it takes")
+    one.add_argument("--apart", action="store_true", help="each batch of one task alone: no hybrid batching")
     one = commands.add_parser("judge")
     one.add_argument("model")
     one.add_argument("out")
@@ -53,6 +49,7 @@ def main() -> None:
     one.add_argument("--samples", type=int, default=4)
     one.add_argument("--batch", type=int, default=128)
     one.add_argument("--seed", type=int, default=0)
+    one.add_argument("--guidance", type=float, default=None)
     asked = parser.parse_args()
     import torch
 
@@ -60,7 +57,7 @@ def main() -> None:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     else:
         torch.set_num_threads(1)
-    commands_known = (backbones, early, late, stage, judge)
+    commands_known = (backbones, put, stage, judge)
     {one.__name__: one for one in commands_known}[asked.command](asked)
     print(f"{asked.command}: {time.monotonic() - START:.0f} s in all", flush=True)
 
@@ -113,49 +110,18 @@ def backbones(asked: Any) -> None:
     After(request, Run(Path(request.out).resolve()), team()).train(only)
 
 
-def early(asked: Any) -> None:
-    """Put a model together whose painter is yet to come."""
-    from diffusers import AutoencoderKLWan
-
-    from omnivideo.build import build_part
-    from omnivideo.released import assemble
-    from omnivideo.tokens import learned_tokenizer
-    from training.backbones.folders import save_wan
-    from training.backbones.words import said_in_the_world
-    from training.model.origin import configuration
+def put(asked: Any) -> None:
+    """Put together the model of a request whose backbones are another run's."""
+    from training.backbones.stage import Backbones
     from training.run import Run
 
     request = read(asked.request)
-    run, base = Run(Path(request.out).resolve()), configuration(request.model)
-    while not all((run.backbones / f"{name}.json").exists() for name in ("autoencoder", "reader")):
-        time.sleep(0.2)
-    folder = run.root / "early"
-    vae = AutoencoderKLWan.from_pretrained(run.backbones / "autoencoder")
-    tokenizer = learned_tokenizer(said_in_the_world(), base.text_encoder.vocab_size, append_eos=True)
-    dit, text_encoder = (build_part(name, base, 0) for name in ("dit", "text_encoder"))
-    save_wan(folder, base, dit, vae, text_encoder, tokenizer)
-    model = assemble(base, run.backbones / "vila", run.backbones / "siglip2", folder, 0)
-    model.save_pretrained(run.root / "partial")
-    (run.root / "partial").rename(run.init)
-
-
-def late(asked: Any) -> None:
-    """Give models the painter, once it is there."""
-    import shutil
-
-    from training.run import Run
-
-    run = Run(Path(read(asked.request).out).resolve())
-    while not (run.backbones / "painter.json").exists():
-        time.sleep(0.2)
-    for model in map(Path, asked.model):
-        for part in ("transformer", "text_encoder"):
-            shutil.rmtree(model / part)
-            shutil.copytree(run.backbones / "wan" / part, model / part)
+    Backbones(request, Run(Path(request.out).resolve()), team()).train(())
 
 
 def stage(asked: Any) -> None:
     """Train one stage, or all; a phase that has used its seconds takes no further steps."""
+    import training.batches.phase_plan
     import training.loop.stage
     from training.loop.phase import PhaseLoop
     from training.loop.worker import train
@@ -176,11 +142,28 @@ def stage(asked: Any) -> None:
                     print(f"{self.phase.name} {step} {used:.0f} s {losses}", flush=True)
 
     training.loop.stage.PhaseLoop = Limited
+    if asked.apart:
+        training.batches.phase_plan.BatchPlan = apart()
     request = read(asked.request).model_copy(update={"only_stage": asked.stage, "backbones": None})
     one = team()
-    while asked.wait and not asked.wait.exists():
-        time.sleep(0.2)
     train(request, one)
+
+
+def apart() -> Any:
+    """The plan of batches without hybrid batching: tasks in turn, as often as the mix has it."""
+    from training.batches.batch_plan import Batch, BatchPlan, apportion, spread
+
+    class Apart(BatchPlan):
+        def batch(self, step: int) -> Batch:
+            counts = apportion(self._shares, 64, 1)
+            round_, place = divmod(step, sum(counts.values()))
+            order = spread(counts, (*self._key, round_))
+            stream = order[place]
+            before = round_ * counts[stream] + order[:place].count(stream)
+            draws = range(before * self.batch_size, (before + 1) * self.batch_size)
+            return Batch(step, stream[0], tuple(self._draw(stream, 0, number) for number in draws))
+
+    return Apart
 
 
 def judge(asked: Any) -> None:
@@ -205,6 +188,7 @@ def judge(asked: Any) -> None:
             *(shape.height, max(5, shape.num_frames), (part,), asked.limit, asked.samples),
             batch=asked.batch,
             seed=asked.seed,
+            guidance_scale=asked.guidance,
         )
         with torch.autocast(device, torch.bfloat16, enabled=False):
             records = list(evaluate(pipeline, plan))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Hashable, Iterable
 
 from torch import Tensor
 
@@ -35,7 +35,7 @@ class OnTheFly:
         """Begin to decode the media that `values` are of, and that are not remembered."""
         views = dict.fromkeys(value.view for value in values if value.view is not None)
         self._let_go(views)
-        self._loader.prefetch(view for view in views if ("media", view) not in self._cache)
+        self._loader.prefetch(view for view in views if self._media(view) not in self._cache)
 
     def get(self, value: Value) -> Tensor:
         """Return one value; see `Value` for its shape."""
@@ -65,10 +65,15 @@ class OnTheFly:
     def _seen(self, view: View) -> Tensors:
         """Return all that the phase needs of a sample's media, decoded once."""
         if view not in self._held:
-            self._held[view] = self._cache.get(("media", view), lambda: self._look(view))
+            self._held[view] = self._cache.get(self._media(view), lambda: self._look(view))
         return self._held[view]
 
+    def _media(self, view: View) -> Hashable:
+        """The name by which media are remembered: phases ask for different things of the same clip."""
+        return view, self._names(view)
+
+    def _names(self, view: View) -> tuple[str, ...]:
+        return (SHOWN,) if view.task in UNDERSTANDING else media_names(self._objective, view.task)
+
     def _look(self, view: View) -> Tensors:
-        understood = view.task in UNDERSTANDING
-        names = (SHOWN,) if understood else media_names(self._objective, view.task)
-        return self._encoders.look(view, self._loader.take(view), names)
+        return self._encoders.look(view, self._loader.take(view), self._names(view))

@@ -14,12 +14,12 @@ from typing import Any
 
 from torch import Tensor
 
-from training.config import EDITING, UNDERSTANDING
+from training.config import EDITING
 from training.data.samples import View
 from training.encoding.cache import Tensors
 from training.encoding.encoders import SHOWN
 from training.encoding.on_the_fly import OnTheFly
-from training.encoding.values import SAID, Value, media_names
+from training.encoding.values import SAID, Value
 
 KINDS = 4
 """Of values that a batch holds, more or less: so many groups' worth of samples are looked ahead for."""
@@ -40,7 +40,7 @@ class Together(OnTheFly):
         for value in values:
             if value.name in SAID and value not in self._cache:
                 self._wanted.setdefault(_alike(value), {})[value] = None
-            if value.view is not None and ("media", value.view) not in self._cache:
+            if value.view is not None and self._media(value.view) not in self._cache:
                 self._unseen.setdefault(self._seen_alike(value.view), {})[value.view] = None
         super().prefetch(values)
 
@@ -68,11 +68,8 @@ class Together(OnTheFly):
         group = self._some(view, self._unseen.get(self._seen_alike(view), {}))
         made = self._encoders.look_at(group, [self._loader.take(one) for one in group], names)
         for member, tensors in zip(group[1:], made[1:], strict=True):
-            self._cache.get(("media", member), partial(dict, tensors))
+            self._cache.get(self._media(member), partial(dict, tensors))
         return made[0]
-
-    def _names(self, view: View) -> tuple[str, ...]:
-        return (SHOWN,) if view.task in UNDERSTANDING else media_names(self._objective, view.task)
 
     def _seen_alike(self, view: View) -> Hashable:
         return view.bucket, self._names(view), view.task in EDITING

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from training.config import TrainRequest
+from training.encoding.cache import Cache
 from training.encoding.from_shards import Encoded
 from training.monitoring.curves import Curves
 from training.parallel.replicas import Replicas
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """What every phase of a run shares, as one worker sees it."""
+    """What every phase of a run shares, as one worker sees it.
+
+    What is remembered in `cache` holds for all phases: what says it is frozen in those that ask for it, and a
+    vision head's tokens are asked for from the end of stage 1 on, of the head that it left.
+    """
 
     request: TrainRequest
     run: Run
@@ -26,6 +31,7 @@ class Context:
     dataset: Dataset
     curves: Curves
     replicas: Replicas
+    cache: Cache
     encoded: Encoded | None = None
 
     def log(self, entry: dict[str, Any]) -> None:

@@ -20,7 +20,6 @@ from training.checkpoints.checkpoint import Checkpoint
 from training.checkpoints.saving import Keep, Saver
 from training.config import ClusterSection, StageSection
 from training.data.loader import Loader
-from training.encoding.cache import Cache
 from training.encoding.encoders import Encoders
 from training.encoding.on_the_fly import OnTheFly
 from training.encoding.together import Together
@@ -60,14 +59,13 @@ class PhaseLoop:
         stored = self.settings.visual_tokens == "stored"
         head = copy.deepcopy(model.vision_head).requires_grad_(False).eval() if stored else None
         encoders = Encoders(model, context.team.device, head)
-        cache = Cache(self.stages.cache_megabytes)
         most = self.stages.encode_together
-        on_the_fly = (encoders, Loader(context.dataset), cache, phase.objective)
+        on_the_fly = (encoders, Loader(context.dataset), context.cache, phase.objective)
         share = self.settings.batch_size // context.team.size
         self.encodings: Encodings = (
             (Together(*on_the_fly, most=most, batch=share) if most > 1 else OnTheFly(*on_the_fly))
             if context.encoded is None
-            else context.encoded.encodings(encoders, cache)
+            else context.encoded.encodings(encoders, context.cache)
         )
         self.collator = Collator(
             *(encoders, self.encodings, phase, self.settings.fps),

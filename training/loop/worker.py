@@ -15,6 +15,7 @@ from training.backbones.stage import train_backbones
 from training.config import TrainRequest
 from training.data.rendered import open_data
 from training.data.samples import read_samples
+from training.encoding.cache import Cache
 from training.encoding.from_shards import Encoded
 from training.encoding.identity import remembered
 from training.encoding.shards import Shards
@@ -49,7 +50,8 @@ def train(request: TrainRequest, team: Team) -> None:
         encoded = _encoded(run, request, team)
         with closing(Curves(run.curves)) as curves:
             replicas = Replicas.of(team, request.cluster.sequence_parallel)
-            context = Context(request, run, team, dataset, curves, replicas, encoded)
+            cache = Cache(request.stages.cache_megabytes)
+            context = Context(request, run, team, dataset, curves, replicas, cache, encoded)
             samples = read_samples(dataset)
             for stage in wanted(request.only_stage):
                 if run.record(stage) is None:

@@ -70,6 +70,7 @@ def work(config: dict[str, Any]) -> None:
 def _phase(root: Path, name: str, document: dict[str, Any], size: str, team: Any) -> None:
     from omnivideo.model import OmniVideoModel
     from training.batches.phase_plan import plan_phase
+    from training.encoding.cache import Cache
     from training.encoding.from_shards import Encoded
     from training.encoding.identity import identify
     from training.encoding.shards import Shards
@@ -88,7 +89,8 @@ def _phase(root: Path, name: str, document: dict[str, Any], size: str, team: Any
     encoded = Encoded(shards, shards.index(), identify(base), request.mix.encoded.dtype)
     replicas = Replicas.of(team, request.cluster.sequence_parallel)
     dataset: Any = None  # all of it is in the shards
-    shared = Context(request, folder, team, dataset, Curves(folder.curves), replicas, encoded)
+    cache = Cache(request.stages.cache_megabytes)
+    shared = Context(request, folder, team, dataset, Curves(folder.curves), replicas, cache, encoded)
     model = OmniVideoModel.from_pretrained(base)
     _place(model, shared)
     phase = next(phase for phase in PHASES if phase.name == name)
