@@ -18,7 +18,9 @@ import pyarrow as pa
 from curation.errors import InputError
 from curation.metrics import timed
 
-MAX_BLOCKS = 4096  # one input a block as long as there are few, so that results come one by one
+# One input a block as long as there are few, so that results come one by one. Ray holds some 8 KB a block in
+# this process while it works; enough of them for each worker keep all busy to the end.
+BLOCKS, BLOCKS_PER_WORKER = 1024, 64
 
 SETTINGS = {
     "max_errored_blocks": 0,  # a lost block would lose its good neighbours
@@ -76,7 +78,10 @@ def _once(make: Callable[[], Work], waiting: Mapping[int, Any], pool: Pool) -> I
         ray.init(log_to_driver=False)
     with _settings():
         texts = [{"number": number, "text": json.dumps(one)} for number, one in waiting.items()]
-        found = ray.data.from_items(texts, override_num_blocks=min(len(texts), MAX_BLOCKS))
+        workers = min(_room(ray.cluster_resources(), pool), len(texts))
+        blocks = min(len(texts), max(BLOCKS, BLOCKS_PER_WORKER * workers))
+        found = ray.data.from_items(texts, override_num_blocks=blocks)
+        del texts  # Ray has them
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RayDeprecationWarning)  # of `_bounds`, which says why
             results = found.map_batches(
@@ -86,7 +91,7 @@ def _once(make: Callable[[], Work], waiting: Mapping[int, Any], pool: Pool) -> I
                 batch_format="pyarrow",
                 num_cpus=pool.cpus,
                 num_gpus=pool.gpus or None,
-                compute=_actors(len(texts), pool),
+                compute=_actors(workers),
                 **_bounds(found.map_batches),
             )
         for row in results.iter_rows():
@@ -148,10 +153,9 @@ def _settings() -> Iterator[None]:
             setattr(context, name, value)
 
 
-def _actors(inputs: int, pool: Pool) -> Any:
+def _actors(size: int) -> Any:
     import ray
 
-    size = min(_room(ray.cluster_resources(), pool), inputs)
     # All at once where there is room, but one is enough to go on: another job may hold the other cores.
     return ray.data.ActorPoolStrategy(
         min_size=1, max_size=size, initial_size=size, max_tasks_in_flight_per_actor=2

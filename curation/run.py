@@ -25,15 +25,14 @@ from curation.steps.judging import judge_all
 from curation.steps.links import stage_known
 from curation.steps.losses import StoppedError
 from curation.steps.ordering import settle
-from curation.steps.plan import Plan, Planner, Row
-from curation.steps.published import published
+from curation.steps.plan import PUBLISHED, Plan, Planner, Row
+from curation.steps.published import published, slim
 from curation.steps.redecide import Decided, redecide
 from curation.steps.restage import DECIDED, MEASURED, restage
 from curation.store.commits import newest
 from curation.store.lease import Lease, leased, leased_if_free
 from curation.store.lineage import lineage
 from curation.store.publish import Change, ConflictError, check_output, discard, existing, publish
-from curation.store.rows import BULKY
 from curation.store.rows import JUDGED as JUDGED_ROWS
 from curation.store.seen import Seen
 from curation.store.shard import ShardFile
@@ -45,6 +44,7 @@ FEW_ROWS = 512  # are written in this process, which is faster than starting wor
 ABANDONED_HOURS = 24.0  # what a killed run of another recipe has staged is kept so long, to go on with
 WAITING_SECONDS = 5.0  # between two events of a run that waits for another
 NAMED = ("sample_id", "uri", "verdict", "filter", "reason", "detail")  # what is told of an error's row
+COMPARED = ("scores", "fingerprint")  # of a row: what only the search for duplicates looks at
 MB = 1e6
 
 
@@ -141,14 +141,7 @@ class _Run:
 
     def go(self) -> tuple[int, Plan]:
         """Judge, plan, finish and publish; if nothing changes, the version stays what it is."""
-        known = self._know()
-        names = self._order.names
-        seen = Seen(self._request.out)
-        unread = {} if self._request.fresh else seen.recall(self._items)
-        settled = {uri: sha256 for uri, sha256 in unread.items() if sha256 in self._known}
-        outcomes = judge_all(self._request, self._items, self._staging, known, settled, names, self._emit)
-        seen.keep(self._items, {uri: outcome["sha256"] for uri, outcome in outcomes.items()})
-        plan = self._plan(outcomes)
+        plan, hashes = self._settle(self._know())
         for row in plan.new:
             if row["verdict"] == "error":
                 self._emit({"event": "sample", "stage": row["filter"], **{one: row[one] for one in NAMED}})
@@ -162,7 +155,6 @@ class _Run:
         attempt = uuid.uuid4().hex[:12]
         self._staging.write(ATTEMPT, attempt, pa.table({"attempt": [attempt]}))
         shards = self._write(plan, attempt)
-        hashes = {outcome["sha256"] or outcome["uri"] for outcome in outcomes.values()}
         told = lineage(self._request, hashes, plan.funnel(len(self._items)))
         told |= {"confirms": sorted(plan.confirmed), "cascade": self._order.as_json()}
         if self._lease.lost:
@@ -170,6 +162,20 @@ class _Run:
             raise StoppedError(what, "publishing", "look at its result, or run the same command again")
         change = Change(attempt, shards, plan.replaced, self._score_names(), told)
         return publish(self._request.out, self._base, change).version, plan
+
+    def _settle(self, known: str | None) -> tuple[Plan, set[str]]:
+        """What becomes of each input, and the hashes of all; what the workers said of them is let go."""
+        seen = Seen(self._request.out)
+        unread = {} if self._request.fresh else seen.recall(self._items)
+        settled = {uri: sha256 for uri, sha256 in unread.items() if sha256 in self._known}
+        names = self._order.names
+        outcomes = judge_all(self._request, self._items, self._staging, known, settled, names, self._emit)
+        seen.keep(self._items, {uri: outcome["sha256"] for uri, outcome in outcomes.items()})
+        plan = self._plan(outcomes)
+        for row in plan.new:
+            for name in COMPARED:
+                row.pop(name, None)
+        return plan, {outcome["sha256"] or outcome["uri"] for outcome in outcomes.values()}
 
     def _know(self) -> str | None:
         """Tell the workers which files, and which clips of others, need no decoding."""
@@ -209,13 +215,14 @@ class _Run:
 
     def _judged(self, hashes: list[str]) -> dict[str, list[Row]]:
         """The clips of files, each with what is known of its published row."""
-        columns = [name for name in JUDGED_ROWS.names if name not in BULKY]
+        columns = [name for name in PUBLISHED if name in JUDGED_ROWS.names]
         scanned = [sha256 for sha256 in hashes if sha256 not in self._decided.whole]
         tables = self._staging.read(JUDGED, scanned, columns)
         found = dict(self._decided.whole)
         for sha256, table in zip(scanned, tables, strict=True):
             decided = {clip["sample_id"]: clip for clip in self._decided.partly.get(sha256, ())}
-            found[sha256] = [decided.get(row["sample_id"], row) for row in table.to_pylist()]
+            clips = (row | {"source_sha256": sha256} for row in table.to_pylist())  # one string for all
+            found[sha256] = [decided.get(row["sample_id"]) or slim(row) for row in clips]
         return found
 
     def _write(self, plan: Plan, attempt: str) -> list[ShardFile]:

@@ -1,4 +1,4 @@
-"""The rows of the version before as planning needs them, kept small: there may be a million of them."""
+"""The rows that planning needs, published before or judged now, kept small: there may be a million."""
 
 from __future__ import annotations
 
@@ -40,12 +40,13 @@ class Scores(Mapping[str, float]):
 
 def published(base: Dataset) -> list[Row]:
     """All rows of a version, with the columns of PUBLISHED."""
-    return [_slim(row) for row in base.iter_rows(PUBLISHED)]
+    return [slim(row) for row in base.iter_rows(PUBLISHED)]
 
 
-def _slim(row: Row) -> Row:
+def slim(row: Row) -> Row:
+    """A row, published or staged, with what it shares with others kept once for all."""
     for name in _REPEATED:
-        if row[name] is not None:
+        if row.get(name) is not None:
             row[name] = intern(row[name])
-    row["scores"] = Scores(row["scores"] or {})
+    row["scores"] = Scores(dict(row["scores"] or {}))
     return row

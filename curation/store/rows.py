@@ -40,7 +40,6 @@ JUDGED = pa.schema(
         ("annotation", pa.string()),  # JSON: what a dataset's record says, by the columns of the same names
     ]
 )
-BULKY = ("thumbnail", "signals", "annotation")
 
 
 def sample_id(content: str, span: str, task: str | None) -> str:

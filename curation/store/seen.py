@@ -42,15 +42,14 @@ class Seen:
 
     def keep(self, items: Sequence[Item], hashes: Mapping[str, str | None]) -> None:
         """Remember what was read now, beside what is known of files that were not listed."""
-        told = [
-            {"uri": item.uri, "stamp": _stamp(item), "sha256": hashes[item.uri]}
-            for item in items
-            if item.stamp and hashes.get(item.uri) and not self._young(item)
-        ]
+        told = [item for item in items if item.stamp and hashes.get(item.uri) and not self._young(item)]
+        columns = ([item.uri for item in told], map(_stamp, told), [hashes[item.uri] for item in told])
         before = self._read()
         listed = pa.array([item.uri for item in items], pa.string())
         others = before.filter(pc.invert(pc.is_in(before["uri"], listed)))
-        now = pa.concat_tables([others, pa.Table.from_pylist(told, schema=SCHEMA)]).sort_by("uri")
+        now = pa.concat_tables(
+            [others, pa.table([pa.array(one, pa.string()) for one in columns], schema=SCHEMA)]
+        ).sort_by("uri")
         if now.equals(before):
             return
         sink = pa.BufferOutputStream()
