@@ -99,7 +99,7 @@ def _bar(frames: Pictures) -> tuple[int, int]:
 
     outer = frames[:, 1 : 1 + OUTER_LINES]
     colour = int(np.median(outer[len(outer) // 2]))
-    if any(_differ(lines, colour).mean() > OUTER_SHARE for lines in outer):  # most pictures end at the first
+    if any(_differing(lines, colour) > OUTER_SHARE for lines in outer):  # most pictures end at the first
         return 0, colour
     shown, near = _shares(frames, colour)
     reach = max(2, len(shown) // 200)
@@ -107,10 +107,11 @@ def _bar(frames: Pictures) -> tuple[int, int]:
     return (_refined(frames, colour, edge, reach) if edge else 0), colour
 
 
-def _differ(pixels: Pictures, colour: int) -> NDArray[np.bool_]:
+def _differing(pixels: Pictures, colour: int) -> float:
+    """The share of pixels that are not of the colour."""
     import numpy as np
 
-    return np.abs(pixels.astype(np.int16) - colour) > SAME
+    return np.count_nonzero(np.abs(pixels.astype(np.int16) - colour) > SAME) / pixels.size
 
 
 def _shares(frames: Pictures, colour: int) -> tuple[Shares, Shares]:
@@ -124,8 +125,17 @@ def _shares(frames: Pictures, colour: int) -> tuple[Shares, Shares]:
     for frame in frames:
         difference = cv2.absdiff(frame, flat)
         ever = cv2.max(ever, difference)
-        near += (difference > SAME / 2).mean(axis=1)
-    return (ever > SAME).mean(axis=1), near / len(frames)
+        near += _above(difference, SAME // 2)
+    return _above(ever, SAME), near / len(frames)
+
+
+def _above(levels: NDArray[np.uint8], limit: int) -> Shares:
+    """Of each line, the share of pixels above the limit: numpy's mean of booleans takes ten times as long."""
+    import cv2
+
+    _, ones = cv2.threshold(levels, limit, 1, cv2.THRESH_BINARY)
+    shares: Shares = cv2.reduce(ones, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[:, 0] / levels.shape[1]
+    return shares
 
 
 def _edge(shown: Shares, near: Shares, reach: int) -> int:
@@ -137,9 +147,10 @@ def _edge(shown: Shares, near: Shares, reach: int) -> int:
     if picture < PICTURE_SHARE or deepest <= reach:
         return 0
     lines = np.arange(1, deepest)
-    jump = np.array([shown[y : y + reach].max() - near[max(0, y - reach) : y].min() for y in lines])
-    before = np.cumsum(shown)[lines - 1] / lines
-    jump[before > BAR_SHARE] = 0
+    after, before = shown[1 : deepest + reach - 1], np.pad(near[: deepest - 1], (reach - 1, 0), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(np.stack((after, before)), reach, axis=1)
+    jump = windows[0].max(axis=1) - windows[1].min(axis=1)
+    jump[np.cumsum(shown)[lines - 1] / lines > BAR_SHARE] = 0
     best = int(jump.argmax())
     return int(lines[best]) if jump[best] >= STEP_SHARE * picture else 0
 

@@ -70,7 +70,7 @@ def _shaped(frame: Any, ratio: Fraction | None, margins: Margins) -> Any:
     matrix = _matrix(frame)
     turns = round(frame.rotation / 90) % 4
     if frame.format.name != "yuv420p":
-        frame = frame.reformat(format="yuv420p")
+        frame = frame.reformat(format="yuv420p", threads=1)
     size = shape.square(frame.width, frame.height, ratio)
     odd = frame.width % 2 or frame.height % 2
     if turns or odd or any(margins) or size != (frame.width, frame.height):

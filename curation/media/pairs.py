@@ -95,4 +95,4 @@ def _video(path: Path, max_pixels: int) -> Pictures:
 
 def _small(frame: Any) -> Bytes:
     width, height = fit(frame.width, frame.height, LONG_SIDE)
-    return np.asarray(frame.reformat(width, height, "rgb24", interpolation="AREA").to_ndarray())
+    return np.asarray(frame.reformat(width, height, "rgb24", interpolation="AREA", threads=1).to_ndarray())

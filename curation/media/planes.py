@@ -25,13 +25,18 @@ BLACK = 16  # luma of black, and from there to white 219 levels, where the range
 
 def planes(frame: Any) -> tuple[Bytes, Bytes, Bytes]:
     """Y [H,W] and U, V (each as subsampled), without a copy where the format is 8-bit planar YUV."""
-    if frame.format.name not in PLANAR:
-        frame = frame.reformat(format="yuv420p")
-    y, u, v = (
-        np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
-        for plane in frame.planes
-    )
+    y, u, v = map(_plane, _planar(frame).planes)
     return y, u, v
+
+
+def _planar(frame: Any) -> Any:
+    """8-bit planar YUV; on one thread, since more take more of the CPU than they save."""
+    return frame if frame.format.name in PLANAR else frame.reformat(format="yuv420p", threads=1)
+
+
+def _plane(plane: Any) -> Bytes:
+    found: Bytes = np.ndarray((plane.height, plane.width), np.uint8, plane, 0, (plane.line_size, 1))
+    return found
 
 
 def full_range(frame: Any) -> bool:
@@ -43,7 +48,8 @@ class Pyramid:
     """A frame's planes, each halved as often as somebody has asked for: pictures of all sizes share them."""
 
     def __init__(self, frame: Any) -> None:
-        self._levels = [[plane] for plane in planes(frame)]
+        self._planes = _planar(frame).planes
+        self._levels: list[list[Bytes]] = [[], [], []]  # of Y, U and V; empty until somebody asks
         self._full_range = full_range(frame)
         self._hd = frame.colorspace == BT709
         if frame.colorspace == UNSPECIFIED:
@@ -65,16 +71,24 @@ class Pyramid:
 
     def shrink(self, size: tuple[int, int]) -> None:
         """Let go of planes that no picture of (width, height) or less is made of."""
-        for levels in self._levels:
+        for number in range(3):
+            levels = self._of(number)
             while _twice(levels[0], size):
                 levels[:] = levels[1:] or [_halved(levels[0])]
+        self._planes = ()
+
+    def _of(self, number: int) -> list[Bytes]:
+        levels = self._levels[number]
+        if not levels:
+            levels.append(_plane(self._planes[number]))
+        return levels
 
     def _resized(self, number: int, size: tuple[int, int], last_step: int) -> Bytes:
         """Y, U or V at (width, height): halved while it is twice too large, which is cheap, then `last_step`.
 
         A plane of that size already is returned as it lies, not copied.
         """
-        levels, level = self._levels[number], 0
+        levels, level = self._of(number), 0
         while _twice(levels[level], size):
             if level + 1 == len(levels):
                 levels.append(_halved(levels[level]))
@@ -94,7 +108,7 @@ def bgr_gray(frame: Any) -> Bytes:
 
     Dear, and for definitions made on it alone: optical flow of flat areas follows the rounding.
     """
-    grey: Bytes = cv2.cvtColor(frame.to_ndarray(format="bgr24"), cv2.COLOR_BGR2GRAY)
+    grey: Bytes = cv2.cvtColor(frame.to_ndarray(format="bgr24", threads=1), cv2.COLOR_BGR2GRAY)
     return grey
 
 

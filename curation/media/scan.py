@@ -171,7 +171,7 @@ class _VideoScan:
         """The frame, or a smaller one where a detector that looks far ahead would fill the memory."""
         if frame.width * frame.height * 1.5 * self.splitter.lag <= HELD_BYTES:
             return frame
-        return frame.reformat(frame.width // 2, frame.height // 2)
+        return frame.reformat(frame.width // 2, frame.height // 2, threads=1)
 
     def _is_done(self, time: float) -> bool:
         """Whether a frame is of a clip that is left out."""

@@ -39,7 +39,7 @@ class SceneView:
         """[3h/2,w] as the planes have them (I420: Y above, then U and V); `bgr` makes the picture."""
         name = frame.format.name
         if name not in PLANAR:
-            frame, name = frame.reformat(format="yuv420p"), "yuv420p"
+            frame, name = frame.reformat(format="yuv420p", threads=1), "yuv420p"
         planes = frame.planes
         if name != self._format:
             self._prepare(name, planes)

@@ -59,7 +59,7 @@ class _Quick:
 
     def view(self, frame: Any) -> Bytes:
         """BGR, upright, at most 256 wide."""
-        picture: Bytes = np.rot90(frame.to_ndarray(format="bgr24"), round(frame.rotation / 90) % 4)
+        picture: Bytes = np.rot90(frame.to_ndarray(format="bgr24", threads=1), round(frame.rotation / 90) % 4)
         height, width = picture.shape[:2]
         if width <= WIDTH:
             return np.ascontiguousarray(picture)

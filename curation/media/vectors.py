@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from numpy.typing import NDArray
 
 EXPORT = {"flags2": "+export_mvs"}  # options of a decoder
@@ -47,7 +48,9 @@ class VectorReader:
 
     def read(self, frame: Any, distance: int) -> Exported | None:
         """A frame's vectors; None: it has none that point to the past."""
-        exported = frame.side_data.get("MOTION_VECTORS")
+        # Not by `frame.side_data`, which ties frame and data into a ring: decoded pictures would fill memory
+        # and cache until the garbage collector comes by.
+        exported = SideDataContainer(frame).get("MOTION_VECTORS")  # type: ignore[call-arg]  # PyAV's stub
         if not exported:
             return None
         vectors = exported.to_ndarray()
@@ -63,7 +66,8 @@ def speeds(frames: Sequence[Exported]) -> NDArray[np.float32]:
     A cell's is the mean over its vectors of the past, weighted with the area that each moves.
     """
     (rows, columns), cells = GRID, GRID[0] * GRID[1]
-    vectors = np.concatenate([frame.vectors for frame in frames])
+    kind = frames[0].vectors.dtype  # joined as bytes: numpy looks at each field of each array otherwise
+    vectors = np.concatenate([frame.vectors.view(np.uint8) for frame in frames]).view(kind)
     number = np.repeat(np.arange(len(frames)), [len(frame.vectors) for frame in frames])
     past = vectors["source"] < 0
     vectors, number = vectors[past], number[past]
