@@ -6,8 +6,9 @@ No cluster is started, no dataset read: `training.loop.worker` runs in this proc
     python -m tests.benchmarks.learns judge MODEL OUT image think --limit 48
 
 The painter may start `--after` the autoencoder that another process trains, its scenes already rendered.
-A request whose folder links to another's backbones gets its own model of them by `put`. Workers that share a
-stage are told of each other by RANK, WORLD_SIZE and MASTER_PORT.
+Stage 1 reads no painter: with `early` put in its place it runs beside the painter's lesson, and `late` gives
+the painter to what came of it. A request whose folder links to another's backbones gets its own model of them
+by `put`. Workers that share a stage are told of each other by RANK, WORLD_SIZE and MASTER_PORT.
 """
 
 from __future__ import annotations
@@ -33,11 +34,17 @@ def main() -> None:
     one.add_argument("request")
     one.add_argument("--only", nargs="*")
     one.add_argument("--after", action="store_true", help="the autoencoder that another process trains")
+    one = commands.add_parser("early")
+    one.add_argument("request")
+    one = commands.add_parser("late")
+    one.add_argument("request")
+    one.add_argument("model", nargs="+", help="whose painter is not there yet")
     one = commands.add_parser("put")
     one.add_argument("request")
     one = commands.add_parser("stage")
     one.add_argument("request")
     one.add_argument("--stage", default=None)
+    one.add_argument("--wait", type=Path, default=None, help="until this file is there, the samples read")
     one.add_argument("--seconds", nargs="*", default=[], help="PHASE=SECONDS, the most that it takes")
     one.add_argument("--apart", action="store_true", help="each batch of one task alone: no hybrid batching")
     one = commands.add_parser("judge")
@@ -57,7 +64,7 @@ def main() -> None:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     else:
         torch.set_num_threads(1)
-    commands_known = (backbones, put, stage, judge)
+    commands_known = (backbones, early, late, put, stage, judge)
     {one.__name__: one for one in commands_known}[asked.command](asked)
     print(f"{asked.command}: {time.monotonic() - START:.0f} s in all", flush=True)
 
@@ -119,10 +126,54 @@ def put(asked: Any) -> None:
     Backbones(request, Run(Path(request.out).resolve()), team()).train(())
 
 
+def early(asked: Any) -> None:
+    """Put a model together whose painter is yet to come."""
+    from diffusers import AutoencoderKLWan
+
+    from omnivideo.build import build_part
+    from omnivideo.released import assemble
+    from omnivideo.tokens import learned_tokenizer
+    from training.backbones.folders import save_wan
+    from training.backbones.words import said_in_the_world
+    from training.model.origin import configuration
+    from training.run import Run
+
+    request = read(asked.request)
+    run, base = Run(Path(request.out).resolve()), configuration(request.model)
+    while not all((run.backbones / f"{name}.json").exists() for name in ("autoencoder", "reader")):
+        time.sleep(0.2)
+    folder = run.root / "early"
+    vae = AutoencoderKLWan.from_pretrained(run.backbones / "autoencoder")
+    tokenizer = learned_tokenizer(said_in_the_world(), base.text_encoder.vocab_size, append_eos=True)
+    dit, text_encoder = (build_part(name, base, 0) for name in ("dit", "text_encoder"))
+    save_wan(folder, base, dit, vae, text_encoder, tokenizer)
+    model = assemble(base, run.backbones / "vila", run.backbones / "siglip2", folder, request.backbones.seed)
+    model.save_pretrained(run.root / "partial")
+    (run.root / "partial").rename(run.init)
+
+
+def late(asked: Any) -> None:
+    """Give models the painter, once it is there."""
+    import shutil
+
+    from training.run import Run
+
+    run = Run(Path(read(asked.request).out).resolve())
+    while not (run.backbones / "painter.json").exists():
+        time.sleep(0.2)
+    for model in map(Path, asked.model):
+        for part, theirs in (("dit", "transformer"), ("text_encoder", "text_encoder")):
+            shutil.rmtree(model / part)
+            shutil.copytree(run.backbones / "wan" / theirs, model / part)
+
+
 def stage(asked: Any) -> None:
     """Train one stage, or all; a phase that has used its seconds takes no further steps."""
     import training.batches.phase_plan
     import training.loop.stage
+    import training.loop.worker
+    from training.data.rendered import open_data
+    from training.data.samples import read_samples
     from training.loop.phase import PhaseLoop
     from training.loop.worker import train
 
@@ -141,11 +192,14 @@ def stage(asked: Any) -> None:
                     losses = {name: round(loss, 4) for name, loss in entry["tasks"].items()}
                     print(f"{self.phase.name} {step} {used:.0f} s {losses}", flush=True)
 
-    training.loop.stage.PhaseLoop = Limited
+    training.loop.stage.PhaseLoop = Limited  # type: ignore[attr-defined]
     if asked.apart:
-        training.batches.phase_plan.BatchPlan = apart()
+        training.batches.phase_plan.BatchPlan = apart()  # type: ignore[attr-defined]
     request = read(asked.request).model_copy(update={"only_stage": asked.stage, "backbones": None})
-    one = team()
+    one, samples = team(), read_samples(open_data(request.data))
+    training.loop.worker.read_samples = lambda dataset: samples  # type: ignore[attr-defined]
+    while asked.wait and not asked.wait.exists():
+        time.sleep(0.1)
     train(request, one)
 
 
