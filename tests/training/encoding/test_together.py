@@ -65,3 +65,34 @@ def test_one_call_answers_for_the_batch(parts: tuple[Any, ...], monkeypatch: pyt
     assert together.get(VALUES[-1]).shape[0] == len(
         encoders.model.text_tokenizer("two large squares").input_ids
     )
+
+
+def test_a_group_reaches_over_batches(parts: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group is filled from batches asked for ahead, and nothing in it is made a second time."""
+    encoders, loader = parts
+    together = Together(encoders, loader, Cache(64), "flow", most=4, batch=2)
+    assert together.ahead == 8
+    words = [Value("text", None, (f"{count} circles",)) for count in range(6)]
+    for start in range(0, 6, 2):
+        together.prefetch(words[start : start + 2])
+    groups, say = [], encoders.say
+
+    def counted(name: str, texts: Any, shown: Any) -> Any:
+        groups.append(len(texts))
+        return say(name, texts, shown)
+
+    monkeypatch.setattr(encoders, "say", counted)
+    for value in words:
+        together.get(value)
+        together.prefetch(words)
+    assert groups == [4, 2]
+
+
+def test_phases_share_what_is_remembered(parts: tuple[Any, ...]) -> None:
+    """A phase that needs more of a clip than the one before looks at it again; texts are not said anew."""
+    encoders, loader = parts
+    cache, view, said = Cache(64), EDITS[0], VALUES[-1]
+    align, flow = (OnTheFly(encoders, loader, cache, objective) for objective in ("align", "flow"))
+    align.get(Value("source_shown", view))
+    assert align.get(said) is flow.get(said)
+    assert flow.get(Value("latents", view)).ndim == 4
