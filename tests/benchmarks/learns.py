@@ -8,7 +8,8 @@ No cluster is started, no dataset read: `training.loop.worker` runs in this proc
 The painter may start `--after` the autoencoder that another process trains, its scenes already rendered.
 Stage 1 reads no painter: with `early` put in its place it runs beside the painter's lesson, and `late` gives
 the painter to what came of it. A request whose folder links to another's backbones gets its own model of them
-by `put`. Workers that share a stage are told of each other by RANK, WORLD_SIZE and MASTER_PORT.
+by `backbones REQUEST --only`, which trains none. Workers that share a stage are told of each other by RANK,
+WORLD_SIZE and MASTER_PORT.
 """
 
 from __future__ import annotations
@@ -39,8 +40,6 @@ def main() -> None:
     one = commands.add_parser("late")
     one.add_argument("request")
     one.add_argument("model", nargs="+", help="whose painter is not there yet")
-    one = commands.add_parser("put")
-    one.add_argument("request")
     one = commands.add_parser("stage")
     one.add_argument("request")
     one.add_argument("--stage", default=None)
@@ -64,7 +63,7 @@ def main() -> None:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     else:
         torch.set_num_threads(1)
-    commands_known = (backbones, early, late, put, stage, judge)
+    commands_known = (backbones, early, late, stage, judge)
     {one.__name__: one for one in commands_known}[asked.command](asked)
     print(f"{asked.command}: {time.monotonic() - START:.0f} s in all", flush=True)
 
@@ -115,15 +114,6 @@ def backbones(asked: Any) -> None:
     request = read(asked.request)
     only = LESSONS if asked.only is None else asked.only
     After(request, Run(Path(request.out).resolve()), team()).train(only)
-
-
-def put(asked: Any) -> None:
-    """Put together the model of a request whose backbones are another run's."""
-    from training.backbones.stage import Backbones
-    from training.run import Run
-
-    request = read(asked.request)
-    Backbones(request, Run(Path(request.out).resolve()), team()).train(())
 
 
 def early(asked: Any) -> None:

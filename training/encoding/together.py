@@ -40,8 +40,9 @@ class Together(OnTheFly):
         for value in values:
             if value.name in SAID and value not in self._cache:
                 self._wanted.setdefault(_alike(value), {})[value] = None
-            if value.view is not None and self._media(value.view) not in self._cache:
-                self._unseen.setdefault(self._seen_alike(value.view), {})[value.view] = None
+        for view in dict.fromkeys(value.view for value in values if value.view is not None):
+            if self._media(view) not in self._cache:
+                self._unseen.setdefault(self._seen_alike(view), {})[view] = None
         super().prefetch(values)
 
     def _let_go(self, views: Container[View]) -> None:
