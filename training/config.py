@@ -131,7 +131,10 @@ class StageSection(Section):
         default=1, ge=1, description="samples a worker takes through the model at once"
     )
     learning_rate: float = Field(default=1e-4, gt=0.0)
-    warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up; constant after")
+    warmup_steps: int = Field(default=0, ge=0, description="steps of linear warm-up")
+    final_rate: Share = Field(
+        default=1.0, description="share of the rate left at the last step, falling as a cosine; 1: constant"
+    )
     weight_decay: float = Field(default=0.01, ge=0.0)
     max_grad_norm: float = Field(default=1.0, gt=0.0)
     recompute: Literal["auto"] | Mode = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,7 +69,9 @@ def sub_stages(settings: StageSection, tasks: tuple[Task, ...]) -> tuple[tuple[i
 
 
 def learning_rate(settings: StageSection, step: int) -> float:
-    """Return the rate of optimiser step `step` (from 0): linear warm-up, then constant."""
+    """Return the rate of optimiser step `step` (from 0): linear warm-up, then a cosine to `final_rate`."""
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / (settings.warmup_steps + 1)
-    return settings.learning_rate
+    done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    falling = 0.5 * (1 + math.cos(math.pi * done))
+    return settings.learning_rate * (settings.final_rate + (1 - settings.final_rate) * falling)

@@ -22,7 +22,7 @@ from training.backbones.world import World
 from training.model.precision import keep_float32
 
 STEPS = 20  # of the report's samples
-CATEGORIES = ("colors", "two_object", "motion")
+CATEGORIES = ("colors", "two_object", "position", "color_attr", "motion")
 
 
 class Painter(nn.Module):

@@ -20,6 +20,7 @@ from training.backbones import folders
 from training.backbones.autoencoder import AutoencoderLesson, begin
 from training.backbones.config import BackbonesSection, LessonName, LessonSection
 from training.backbones.fitting import Fit, Lesson, learning
+from training.backbones.nearby import look_nearby
 from training.backbones.painter import Painter, PainterLesson
 from training.backbones.planar import planar
 from training.backbones.reader import Reader, ReaderLesson
@@ -147,6 +148,7 @@ class Backbones:
         vae.requires_grad_(False).eval()
         names = ("text_encoder", "dit")
         parts: list[Any] = [build_part(name, self.base, self.settings.seed) for name in names]
+        look_nearby(parts[0])
         lesson = PainterLesson(
             *(Painter(*parts), vae, tokenizer, settings, worlds, self.team.device),
             *(self.base.text_encoder.max_tokens, self.base.scheduler.flow_shift),
