@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from training.backbones.config import LessonSection
 from training.backbones.graphs import Replayed
+from training.backbones.rates import groups
 from training.batches.noise import generator
 from training.parallel.team import Team
 from training.run import append
@@ -58,17 +59,11 @@ class Fit:
         self.name, self.lesson, self.settings, self.team = name, lesson, settings, team
         self.checkpoint, self.log, self.seed = folder / f"{name}.safetensors", folder / "metrics.jsonl", seed
         self.parameters = [p for p in lesson.module.parameters() if p.requires_grad]
-        matrices = [p for p in self.parameters if p.ndim > 1]
-        others = [p for p in self.parameters if p.ndim <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": settings.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
         cuda = team.device.type == "cuda"
-        self.rate = torch.tensor(settings.learning_rate, device=team.device)
-        self.optimizer = torch.optim.AdamW(
-            groups, lr=self.rate, betas=(0.9, 0.98), fused=True, capturable=cuda
-        )
+        taken = groups(lesson.module, settings.weight_decay)
+        for group in taken:  # as tensors, so that a captured step reads those of its time
+            group["lr"] = torch.tensor(settings.learning_rate, device=team.device)
+        self.optimizer = torch.optim.AdamW(taken, betas=(0.9, 0.98), fused=True, capturable=cuda)
         self.update = Replayed(self._update) if cuda and team.size == 1 else self._update
         self.average = [p.detach().clone() for p in self.parameters]
         self.step, self.before, self.started = 0, 0.0, time.monotonic()
@@ -121,7 +116,8 @@ class Fit:
         return self.progress < 1.0
 
     def _step(self) -> Tensor:
-        self.rate.fill_(self._rate())
+        for group in self.optimizer.param_groups:
+            group["lr"].fill_(group["share"] * self._rate())
         random = generator(self.seed, self.name, self.step, self.team.rank)
         batch = self.lesson.draw(random, max(1, self.settings.batch_size // self.team.size), self.progress)
         loss = self.update(*batch)
