@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from omnivideo.conditioning import ConditionPlan, Grid
 
+SPAN = 64.0  # positions from one end of a source's grid to the other
+
 
 class ResidualMlp(nn.Module):
     """x + MLP(norm(x)) whose last layer starts at zero, so text passes unchanged before training.
@@ -134,10 +136,15 @@ def sequence_positions(like: Tensor) -> Tensor:
 
 
 def grid_positions(grid: Grid, like: Tensor) -> Tensor:
-    """Sinusoidal positions [t·h·w, D] of a grid, a third of the channels each for frame, row and column."""
+    """Sinusoidal positions [t·h·w, D] of a grid, a third of the channels each for frame, row and column.
+
+    Places are shares of the clip and the frame, of SPAN: pooling moves no token, and those of a coarse grid
+    differ as much as those of a fine one. Counted one by one four rows are all but alike: in steps in which a
+    decoder learns to copy its source from these, it does not from those (LOG.md).
+    """
     size = like.shape[-1]
     third = size // 6 * 2
-    axes = [_sinusoid(torch.arange(n, device=like.device), third) for n in grid]
+    axes = [_sinusoid((torch.arange(n, device=like.device) + 0.5) * (SPAN / n), third) for n in grid]
     t, h, w = grid
     blocks = [
         axes[0].view(t, 1, 1, third).expand(t, h, w, third),

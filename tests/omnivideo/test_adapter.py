@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import torch
 
+from omnivideo.adapter import grid_positions
 from omnivideo.config import OmniVideoConfig, preset
 from omnivideo.model import OmniVideoModel
 
@@ -95,3 +96,13 @@ def test_sources_are_pooled_to_the_budget() -> None:
     assert c.shape[:2] == attended.shape == (2, model.plan(8, source).total)
     assert c.shape[1] <= 270
     assert torch.equal(c[:, -256:], text)
+
+
+def test_places_of_a_coarse_grid_differ_as_much_as_those_of_a_fine_one() -> None:
+    """Its neighbours are further apart; ends are where they are, however many rows lie between."""
+    like = torch.zeros(1, 256)
+    coarse, fine = (grid_positions((1, rows, 1), like) for rows in (4, 16))
+    apart, near = (torch.cosine_similarity(grid[0], grid[1], dim=0) for grid in (coarse, fine))
+    assert apart < 0.9 < near
+    middle = grid_positions((1, 1, 1), like)[0]
+    torch.testing.assert_close(grid_positions((1, 3, 1), like)[1], middle)
