@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from training.config import EDITING, GENERATION, UNDERSTANDING, StageSection, StagesSection, Task
+from training.schedule import falling
 
 Objective = Literal["heads", "align", "flow"]
 StageName = Literal["1", "2", "3"]
@@ -73,5 +73,4 @@ def learning_rate(settings: StageSection, step: int) -> float:
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / (settings.warmup_steps + 1)
     done = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
-    falling = 0.5 * (1 + math.cos(math.pi * done))
-    return settings.learning_rate * (settings.final_rate + (1 - settings.final_rate) * falling)
+    return settings.learning_rate * falling(done, settings.final_rate)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from training.backbones.rates import groups
 from training.batches.noise import generator
 from training.parallel.team import Team
 from training.run import append
+from training.schedule import falling
 
 LEAST_RATE = 0.02  # of the learning rate, at the end
 LOG_EVERY = 20  # steps
@@ -116,8 +116,9 @@ class Fit:
         return self.progress < 1.0
 
     def _step(self) -> Tensor:
+        rate = self._rate()
         for group in self.optimizer.param_groups:
-            group["lr"].fill_(group["share"] * self._rate())
+            group["lr"].fill_(group["share"] * rate)
         random = generator(self.seed, self.name, self.step, self.team.rank)
         batch = self.lesson.draw(random, max(1, self.settings.batch_size // self.team.size), self.progress)
         loss = self.update(*batch)
@@ -139,8 +140,7 @@ class Fit:
 
     def _rate(self) -> float:
         warm = min(1.0, (self.step + 1) / (self.settings.warmup_steps + 1))
-        falling = 0.5 * (1 + math.cos(math.pi * self.progress))
-        return self.settings.learning_rate * warm * (LEAST_RATE + (1 - LEAST_RATE) * falling)
+        return self.settings.learning_rate * warm * falling(self.progress, LEAST_RATE)
 
     def _share_gradients(self) -> None:
         if self.team.size == 1:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import cycle
 from typing import Any
 
 import torch
 
-FAR = -6.0  # of a score: exp(-6), as good as not looked at
-FADING = (1.0, 0.5)  # taken from a score for each word further away: in both directions; in one
-VIEWS = ("around", "before", "after", "everywhere")  # of heads in turn
+FAR = -6.0  # a score: exp(-6), as good as not looked at
+AROUND, ONE_WAY = (
+    1.0,
+    0.5,
+)  # taken from a score for each word further away, in heads of both directions or one
+ITSELF = -1.0  # a word's own score in heads of one direction
 
 
 @torch.no_grad()
@@ -23,19 +25,16 @@ def look_nearby(text_encoder: Any) -> None:
     """
     for block in text_encoder.encoder.block:
         bias = block.layer[0].SelfAttention.relative_attention_bias.weight  # [buckets, heads]
-        half = len(bias) // 2  # buckets of words before and at the place, nearest first, then of those after
-        steps = torch.arange(half, dtype=bias.dtype, device=bias.device)
-        for head, view in zip(range(bias.shape[1]), cycle(VIEWS), strict=False):
-            before, after = _scores(view, steps)
-            bias[:half, head], bias[half:, head] = before, after
+        views = _views(len(bias) // 2).to(bias)
+        bias.copy_(views[:, torch.arange(bias.shape[1]) % views.shape[1]])
 
 
-def _scores(view: str, steps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    around, one_way = (-fading * steps for fading in FADING)
-    nowhere = torch.full_like(steps, FAR)
-    return {
-        "around": (around, around),
-        "before": (torch.cat([-torch.ones_like(steps[:1]), one_way[1:]]), nowhere),
-        "after": (torch.cat([-torch.ones_like(steps[:1]), nowhere[1:]]), one_way),
-        "everywhere": (torch.zeros_like(steps), torch.zeros_like(steps)),
-    }[view]
+def _views(half: int) -> torch.Tensor:
+    """[2 · half, 4], of heads in turn: scores of words from the place backwards, then of those after it."""
+    steps = torch.arange(half)
+    around, one_way, nowhere = -AROUND * steps, -ONE_WAY * steps, torch.full((half,), FAR)
+    before, itself = one_way.clone(), nowhere.clone()
+    before[0] = itself[0] = ITSELF
+    everywhere = torch.zeros(half)
+    views = ((around, around), (before, nowhere), (itself, one_way), (everywhere, everywhere))
+    return torch.stack([torch.cat(view) for view in views], dim=1)

@@ -20,6 +20,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from training.config import StageSection
+from training.parallel.decay import decaying
 from training.parallel.partition import Division, Shard, part, pieces
 from training.parallel.zero import Each, Flat
 from training.parallel.zero import settings as zero_settings
@@ -76,7 +77,9 @@ class Engine:
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         # One kernel over the flat weights: PyTorch's default reads and writes them a dozen times.
         optimizer = torch.optim.AdamW(
-            _groups(self._parameters, settings), lr=settings.learning_rate, fused=device.type == "cuda"
+            decaying(self._parameters, settings.weight_decay),
+            lr=settings.learning_rate,
+            fused=device.type == "cuda",
         )
         self._engine, *_ = _deepspeed(device).initialize(
             model=module, optimizer=optimizer, config=_configuration(settings, zero), dist_init_required=False
@@ -239,14 +242,6 @@ class Engine:
     def _masters(self) -> list[Tensor]:
         """This worker's parts of the flat float32 weights, one of each group."""
         return self._zero.masters
-
-
-def _groups(parameters: Sequence[nn.Parameter], settings: StageSection) -> list[dict[str, Any]]:
-    """Decay matrices, not gains and biases."""
-    matrices = [p for p in parameters if p.ndim > 1]
-    others = [p for p in parameters if p.ndim <= 1]
-    groups = [(matrices, settings.weight_decay), (others, 0.0)]
-    return [{"params": members, "weight_decay": decay} for members, decay in groups if members]
 
 
 def _label(name: str) -> str:
