@@ -51,15 +51,22 @@ def served(holder: subprocess.Popen[str]) -> str:
 
 
 def ask(url: str, path: str, password: str | None, told: dict[str, Any] | None = None) -> Any:
-    """The JSON that the server answers, to a POST if it is told something."""
+    """The JSON that the server answers, to a POST if it is told something; asked again while it is busy."""
     body = None if told is None else json.dumps(told).encode()
     request = urllib.request.Request(f"{url}/{path}", body, {"content-type": "application/json"})
     if password:
         import base64
 
         request.add_header("Authorization", "Basic " + base64.b64encode(password.encode()).decode())
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
+    for _ in range(20):
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code != 503:  # its database is locked: Prefect's own clients ask again too
+                raise
+            time.sleep(0.5)
+    raise TimeoutError(f"{url}/{path} was busy for 10 seconds")
 
 
 def test_a_recipe_is_deployed_with_its_schedule(served: str, command_line: CommandLine) -> None:
