@@ -77,14 +77,18 @@ def _turning(steps: NDArray[np.float64]) -> float:
 
 def _projections(frames: NDArray[np.uint8]) -> tuple[Floats, Floats]:
     """Mean of each line and of each column of each tile: [T, tiles, lines], [T, tiles, columns]."""
+    import cv2
     import numpy as np
 
     count, height, width = frames.shape
     down, across = height // TILES_DOWN, width // TILES_ACROSS
-    cut = frames[:, : TILES_DOWN * down, : TILES_ACROSS * across]
-    tiles = cut.reshape(count, TILES_DOWN, down, TILES_ACROSS, across)
-    lines = tiles.mean(axis=4, dtype=np.float32).swapaxes(2, 3).reshape(count, -1, down)
-    return lines, tiles.mean(axis=2, dtype=np.float32).reshape(count, -1, across)
+    cut = np.ascontiguousarray(frames[:, : TILES_DOWN * down, : TILES_ACROSS * across])
+    # Sums of whole numbers, so exact; numpy's mean along a line takes ten times as long.
+    lines = cv2.reduce(cut.reshape(-1, across), 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+    lines = lines.reshape(count, TILES_DOWN, down, TILES_ACROSS).swapaxes(2, 3).reshape(count, -1, down)
+    columns = cut.reshape(count, TILES_DOWN, down, -1).sum(axis=2, dtype=np.uint16)
+    columns = columns.reshape(count, -1, across)
+    return lines.astype(np.float32) / across, columns.astype(np.float32) / down
 
 
 def _camera(profiles: Floats) -> NDArray[np.float64]:
@@ -108,25 +112,27 @@ def _shifts(steps: Floats) -> tuple[NDArray[np.float64], Floats]:
     """Shift of each tile between neighbours, [T-1, tiles], and the correlation of what then overlaps."""
     import numpy as np
 
-    length = steps.shape[2]
-    far = int(length * FARTHEST)
-    energy = np.zeros((*steps.shape[:2], length + 1), np.float32)  # of the first n values
-    np.cumsum(steps**2, axis=2, out=energy[..., 1:])
-    match = np.stack([_overlap(steps, energy, shift) for shift in range(-far, far + 1)])
+    far = int(steps.shape[2] * FARTHEST)
+    match = _overlaps(steps, np.arange(-far, far + 1))
     best = np.clip(match.argmax(axis=0), 1, 2 * far - 1)
     low, top, high = (np.take_along_axis(match, best[None] + k, axis=0)[0] for k in (-1, 0, 1))
     bend = np.minimum(low - 2 * top + high, -1e-6)  # of the parabola through the three
     return best - far + np.clip((low - high) / (2 * bend), -0.5, 0.5), top
 
 
-def _overlap(steps: Floats, energy: Floats, shift: int) -> Floats:
-    """Correlation of each sample with its follower moved back by `shift`, where both are seen."""
+def _overlaps(steps: Floats, shifts: NDArray[np.intp]) -> Floats:
+    """[shifts, T-1, tiles] correlation of each sample with its follower moved back, where both are seen."""
     import numpy as np
 
     length = steps.shape[2]
-    start, stop = max(0, -shift), length - max(0, shift)
-    a, b = steps[:-1, :, start:stop], steps[1:, :, start + shift : stop + shift]
-    of_a = energy[:-1, :, stop] - energy[:-1, :, start]
-    of_b = energy[1:, :, stop + shift] - energy[1:, :, start + shift]
-    match: Floats = np.vecdot(a, b) / np.sqrt(np.maximum(of_a * of_b, 0) + 1e-3)
+    energy = np.zeros((length + 1, *steps.shape[:2]), np.float32)  # of the first n values
+    np.cumsum((steps**2).transpose(2, 0, 1), axis=0, out=energy[1:])
+    starts, stops = np.maximum(0, -shifts), length - np.maximum(0, shifts)
+    of_a = energy[stops, :-1] - energy[starts, :-1]
+    of_b = energy[stops + shifts, 1:] - energy[starts + shifts, 1:]
+    spans = zip(starts.tolist(), stops.tolist(), shifts.tolist(), strict=True)
+    match: Floats = np.stack(
+        [np.vecdot(steps[:-1, :, a:b], steps[1:, :, a + shift : b + shift]) for a, b, shift in spans]
+    )
+    match /= np.sqrt(np.maximum(of_a * of_b, 0) + 1e-3)
     return match

@@ -139,7 +139,7 @@ class Margin:
         around = [steps[-after - 1], *beside]
         if step.moved < max(other.moved for other in around) or step.size < LEAST_STEP:
             return False
-        if any(step.size < other.size for other in around) or step.apart.sum() < self._threshold:
+        if step.apart.sum() < self._threshold or any(step.size < other.size for other in around):
             return False
         since_cut = self._seen - after - self._last - 1  # steps before this one, of the same shot
         earlier = list(steps)[-after - min(MEMORY, since_cut) : -after]

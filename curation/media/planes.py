@@ -97,9 +97,9 @@ class Pyramid:
 
 
 def stretched(luma: Bytes) -> Bytes:
-    """Luma of 16-235 at 0-255, rounded to the nearest; an eighth of the time of a table."""
-    above: Bytes = cv2.subtract(luma, (BLACK, 0, 0, 0))
-    whole: Bytes = cv2.convertScaleAbs(above, alpha=255 / 219)
+    """Luma of 16-235 at 0-255, rounded to the nearest; in one pass, which saturates what is under black."""
+    gain = 255 / 219
+    whole: Bytes = cv2.addWeighted(luma, gain, luma, 0, -gain * BLACK)
     return whole
 
 

@@ -54,7 +54,8 @@ class VectorReader:
         if not exported:
             return None
         vectors = exported.to_ndarray()
-        taken = vectors[:: 1 + len(vectors) // ENOUGH].copy()
+        plain = vectors.view(f"V{vectors.itemsize}")  # numpy copies each field of each vector otherwise
+        taken = plain[:: 1 + len(vectors) // ENOUGH].copy().view(vectors.dtype)
         if not len(taken) or taken["source"].min() >= 0:
             return None
         return Exported(taken, frame.width, frame.height, distance / self._fps)
@@ -71,14 +72,15 @@ def speeds(frames: Sequence[Exported]) -> NDArray[np.float32]:
     number = np.repeat(np.arange(len(frames)), [len(frame.vectors) for frame in frames])
     past = vectors["source"] < 0
     vectors, number = vectors[past], number[past]
-    width, height, seconds = np.array([(one.width, one.height, one.seconds) for one in frames]).T
-    row = np.clip(vectors["dst_y"] * rows // height[number], 0, rows - 1)
-    column = np.clip(vectors["dst_x"] * columns // width[number], 0, columns - 1)
-    cell = (number * cells + row * columns + column).astype(np.intp)
+    width, height = frames[0].width, frames[0].height  # those of all frames of a video
+    row = np.clip(vectors["dst_y"].astype(np.intp) * rows // height, 0, rows - 1)
+    column = np.clip(vectors["dst_x"].astype(np.intp) * columns // width, 0, columns - 1)
+    cell = number * cells + row * columns + column
     area = vectors["w"].astype(np.float64) * vectors["h"]
     length = np.hypot(vectors["motion_x"], vectors["motion_y"]) / np.maximum(vectors["motion_scale"], 1)
     sums, areas = (np.bincount(cell, weights, len(frames) * cells) for weights in (area * length, area))
     with np.errstate(invalid="ignore"):
         pixels = (sums / areas).reshape(-1, rows, columns)
+    seconds = np.array([frame.seconds for frame in frames])
     found: NDArray[np.float32] = pixels * (100 / seconds / np.hypot(width, height))[:, None, None]
     return found.astype(np.float32)
