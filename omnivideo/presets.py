@@ -184,7 +184,7 @@ def _shapes() -> OmniVideoConfig:
             base_dim=24, dim_mult=(1, 2, 4), num_res_blocks=1, temperal_downsample=(True, True), patch_size=2
         ),
         text_encoder=TextEncoderConfig(
-            vocab_size=512, d_model=256, d_kv=64, d_ff=512, num_layers=3, num_heads=4, max_tokens=64
+            vocab_size=512, d_model=256, d_kv=64, d_ff=512, num_layers=3, num_heads=4, max_tokens=40
         ),
         scheduler=SchedulerConfig(flow_shift=2.0, flow_shift_720p=2.0),
         condition_budget=256,

@@ -26,7 +26,9 @@ EXAMPLES: Mapping[str, tuple[str, str]] = {
     "pink": ("a flamingo", "cotton candy"),
     "white": ("snow", "milk"),
 }
-DETAILED_SHARE = 0.5  # of captions; the others leave out what a person would
+# Shares of captions. The others leave out what a person would: of two things that only their kinds tell apart
+# a painter has to keep track by itself, which takes the most examples.
+DETAILED_SHARE, COLORED_SHARE, MOTION_SHARE, RELATION_SHARE = 0.4, 0.5, 0.65, 0.7
 _REGIONS = (
     ("in the upper left", "at the top", "in the upper right"),
     ("on the left", "in the center", "on the right"),
@@ -115,7 +117,7 @@ def _whole(thing: Thing, moving: bool) -> str:
 
 
 def _short(scene: Scene, rng: random.Random, moving: bool) -> str:
-    colored, told_motion = rng.random() < 0.65, moving and rng.random() < 0.65
+    colored, told_motion = rng.random() < COLORED_SHARE, moving and rng.random() < MOTION_SHARE
     things = list(scene.things)
 
     def name(thing: Thing, count: int = 1) -> str:
@@ -126,7 +128,7 @@ def _short(scene: Scene, rng: random.Random, moving: bool) -> str:
         return _on_background(name(things[0], len(things)), scene, rng)
     rng.shuffle(things)
     where = relation(things[0], things[1]) if len(things) == 2 else None
-    if where and not told_motion and rng.random() < 0.6:
+    if where and not told_motion and rng.random() < RELATION_SHARE:
         return f"{name(things[0])} {where} {name(things[1])}"
     return _on_background(joined(map(name, things)), scene, rng)
 

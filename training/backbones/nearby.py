@@ -7,10 +7,8 @@ from typing import Any
 import torch
 
 FAR = -6.0  # a score: exp(-6), as good as not looked at
-AROUND, ONE_WAY = (
-    1.0,
-    0.5,
-)  # taken from a score for each word further away, in heads of both directions or one
+AROUND = 1.0  # taken from a score for each word further away, in heads of both directions
+ONE_WAY = 0.5  # the same, in heads of one direction
 ITSELF = -1.0  # a word's own score in heads of one direction
 
 
