@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MediaKind = Literal["image", "video"]
 ProjectorKind = Literal["mlp_downsample", "mlp_downsample_2x2_fix"]
+TimeDistribution = Literal["uniform", "logit_normal"]  # of the times of Eq. 4, in training
 
 
 class Frozen(BaseModel):

@@ -6,10 +6,10 @@ scheduler count noise instead: σ = 1 − t, timestep 1000·σ, and predict X_0 
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
+
+from omnivideo.config import TimeDistribution
 
 TRAIN_TIMESTEPS = 1000  # Wan2.1's scale of the timestep embedding
 
@@ -18,17 +18,25 @@ def sample_time(
     shape: tuple[int, ...],
     generator: torch.Generator | None = None,
     shift: float = 1.0,
-    distribution: Literal["uniform", "logit_normal"] = "uniform",
+    distribution: TimeDistribution = "uniform",
 ) -> Tensor:
     """Draw times t in [0, 1], float32 on the generator's device.
 
     `shift` is the flow shift s: σ becomes s·σ / (1 + (s−1)·σ), so s > 1 draws noisier times (t nearer 0).
     """
     device = generator.device if generator is not None else None
-    if distribution == "uniform":
-        sigma = 1 - torch.rand(shape, generator=generator, device=device)
-    else:
-        sigma = torch.sigmoid(torch.randn(shape, generator=generator, device=device))
+    return time_of(torch.rand(shape, generator=generator, device=device), shift, distribution)
+
+
+def time_of(even: Tensor, shift: float = 1.0, distribution: TimeDistribution = "uniform") -> Tensor:
+    """Turn numbers drawn evenly from [0, 1) into times as `sample_time` draws them.
+
+    Logit-normal noise levels are seldom near either end (Esser et al., Stable Diffusion 3, arXiv:2403.03206,
+    section 3.1): more of the samples lie where it is settled what goes where.
+    """
+    sigma = 1 - even
+    if distribution == "logit_normal":
+        sigma = torch.sigmoid(torch.special.ndtri(sigma))
     return 1 - shift_sigma(sigma, shift)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from omnivideo.config import TimeDistribution
 from training.backbones.config import BackbonesSection
 from training.model.lora import LoraSection
 from training.speed.config import Mode, SpeedSection
@@ -215,6 +216,9 @@ class StagesSection(Section):
         "out. Frames are 4n+1 for the VAE: 2 s are 17 frames at 8 fps, 25 at 12 fps",
     )
     seed: int = Field(default=0, ge=0, description="of batches, noise, times and dropped captions")
+    time_distribution: TimeDistribution = Field(
+        default="uniform", description="of the times of Eq. 4; logit_normal as in Stable Diffusion 3"
+    )
     checkpoint_every: int = Field(default=500, ge=1, description="steps between checkpoints")
     keep_checkpoints: int = Field(default=2, ge=1, description="the last ones, of all phases")
     keep_best: int = Field(

@@ -32,6 +32,13 @@ def test_shift_draws_noisier_times(distribution: str) -> None:
     assert 0 <= shifted.min() <= shifted.max() <= 1
 
 
+def test_logit_normal_times_keep_to_the_middle() -> None:
+    """Of logit-normal times without shift two thirds lie where a logit is within 1, and the median is 1/2."""
+    t = sample_time((20_000,), torch.Generator().manual_seed(0), distribution="logit_normal")
+    assert abs(float(t.median()) - 0.5) < 0.01
+    assert abs(float((torch.logit(t).abs() < 1).float().mean()) - 0.683) < 0.02
+
+
 def test_scheduler_follows_the_same_direction() -> None:
     """UniPC with the true velocity, in Wan's sign, ends at the data."""
     x1, x0 = torch.randn(1, 16, 1, 4, 4), torch.randn(1, 16, 1, 4, 4)

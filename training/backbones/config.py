@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from omnivideo.config import TimeDistribution
+
 LessonName = Literal["autoencoder", "reader", "painter"]
 
 
@@ -60,6 +62,10 @@ class PainterSection(LessonSection):
         default=None, description="the transformer's blocks, half a minute at first; left out: on GPUs"
     )
     caption_dropout: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
+    time_distribution: TimeDistribution = Field(
+        default="logit_normal",
+        description="of the times of Eq. 4; uniform ones take half as long again",
+    )
 
 
 class BackbonesSection(_Section):

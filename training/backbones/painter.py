@@ -75,13 +75,14 @@ class PainterLesson:
 
     def draw(self, random: torch.Generator, batch: int, progress: float) -> Batch:
         """Return latents of images or of videos, each half of the time, with noise, times and words."""
+        settings = self._settings
         which = int(torch.randint(len(self._latents), (), generator=random))
         latents = self._latents[which]
         few = max(1, batch if which == 0 else batch // 2)
         chosen = torch.randint(len(latents), (few,), generator=random)
-        number = torch.randint(self._settings.captions, (few,), generator=random)
-        dropped = torch.rand(few, generator=random) < self._settings.caption_dropout
-        time = sample_time((few,), random, self._shift).to(self._device)
+        number = torch.randint(settings.captions, (few,), generator=random)
+        dropped = torch.rand(few, generator=random) < settings.caption_dropout
+        time = sample_time((few,), random, self._shift, settings.time_distribution).to(self._device)
         x1 = latents[chosen.to(self._device)]
         x0 = normal(x1.shape, random, self._device)
         ids = self._words[which][chosen, number].long()

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from omnivideo.config import TimeDistribution
 from omnivideo.losses import UNLABELLED
 from omnivideo.prompts import answer_ids
 from training.batches import noise
@@ -59,10 +60,12 @@ class Collator:
         fps: float,
         caption_dropout: float = 0.0,
         stored: bool = False,
+        distribution: TimeDistribution = "uniform",
     ) -> None:
         self._encoders, self._encodings, self._phase, self._fps = encoders, encodings, phase, fps
         self._model, self._device, self._dropout = encoders.model, encoders.device, caption_dropout
         self._speaks, self._stored = "vision_head" in phase.trainable, stored
+        self._distribution = distribution
         self._ahead = noise.Ahead(pinned=self._device.type == "cuda")
         self._shapes: dict[Bucket, tuple[int, ...]] = {}  # of latents, once some were seen
 
@@ -173,7 +176,7 @@ class Collator:
         scheduler = self._model.config.scheduler
         large = min(bucket.height, bucket.width) >= SIZE_720P
         shift = scheduler.flow_shift_720p if large else scheduler.flow_shift
-        return noise.Kind(self._shapes[bucket], shift, dropout)
+        return noise.Kind(self._shapes[bucket], shift, dropout, self._distribution)
 
     def _visual(
         self,

@@ -13,18 +13,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from omnivideo.flow import shift_sigma
+from omnivideo.config import TimeDistribution
+from omnivideo.flow import time_of
 
 Key = tuple[object, ...]
 """Seed, sample id, epoch and whatever else tells chances apart."""
 
 
 class Kind(NamedTuple):
-    """What chances have in common: the noise's shape [z, t, h, w], the flow shift, the share without text."""
+    """What chances have in common: the noise's shape [z, t, h, w], how times lie, the share without text."""
 
     shape: tuple[int, ...]
     shift: float = 1.0
     caption_dropout: float = 0.0
+    distribution: TimeDistribution = "uniform"
 
 
 class Chances(NamedTuple):
@@ -38,8 +40,8 @@ class Chances(NamedTuple):
 def chances(keys: Sequence[Key], kind: Kind, pinned: bool = False) -> Chances:
     """Draw each key's chances, those of no other key mattering; `pinned`: from where a GPU copies at once.
 
-    Times are uniform (Eq. 4), then moved by the flow shift of the resolution. All on the CPU, float32, so
-    that any device gets the same.
+    Times are distributed as asked, then moved by the flow shift of the resolution. All on the CPU, float32,
+    so that any device gets the same.
     """
     noise, drawn = torch.empty(len(keys), *kind.shape, pin_memory=pinned), torch.empty(len(keys), 2)
     source = torch.Generator()
@@ -47,7 +49,7 @@ def chances(keys: Sequence[Key], kind: Kind, pinned: bool = False) -> Chances:
         source.manual_seed(_seed(key))
         torch.rand(2, generator=source, out=two)
         torch.randn(kind.shape, generator=source, out=mine)
-    time = 1 - shift_sigma(1 - drawn[:, 0], kind.shift)
+    time = time_of(drawn[:, 0], kind.shift, kind.distribution)
     return Chances(noise, time, (drawn[:, 1] < kind.caption_dropout).tolist())
 
 

@@ -69,7 +69,7 @@ class PhaseLoop:
         )
         self.collator = Collator(
             *(encoders, self.encodings, phase, self.settings.fps),
-            *(context.request.mix.caption_dropout, stored),
+            *(context.request.mix.caption_dropout, stored, self.stages.time_distribution),
         )
         alone = Replicas.at(context.team.rank, context.team.size)
         self.replicas = context.replicas if phase.objective == IN_SEQUENCE else alone

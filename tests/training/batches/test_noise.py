@@ -52,6 +52,16 @@ def test_the_flow_shift_draws_noisier_times() -> None:
     assert times[1] < times[0] - 0.1
 
 
+def test_times_are_distributed_as_asked() -> None:
+    """Logit-normal times are those of the same draw, farther from both ends; noise and dropout stay."""
+    keys: list[Key] = [(i,) for i in range(500)]
+    even, middle = (chances(keys, Kind((1,), 3.0, 0.5, how)) for how in ("uniform", "logit_normal"))
+    assert torch.equal(even.noise, middle.noise)
+    assert even.without_text == middle.without_text
+    assert middle.time.std() < even.time.std()
+    assert torch.equal(middle.time.argsort(), even.time.argsort())
+
+
 def test_chances_drawn_ahead_are_the_same() -> None:
     """Begun before, let go of, or never begun: the arguments alone decide."""
     keys: list[Key] = [(0, name, 0) for name in "abcd"]
