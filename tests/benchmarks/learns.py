@@ -5,11 +5,11 @@ No cluster is started, no dataset read: `training.loop.worker` runs in this proc
     python -m tests.benchmarks.learns stage REQUEST.json --stage 3 --seconds stage-3=120
     python -m tests.benchmarks.learns judge MODEL OUT image think --limit 48
 
-The painter may start `--after` the autoencoder that another process trains, its scenes already rendered.
-Stage 1 reads no painter: with `early` put in its place it runs beside the painter's lesson, and `late` gives
-the painter to what came of it. A request whose folder links to another's backbones gets its own model of them
-by `backbones REQUEST --only`, which trains none. Workers that share a stage are told of each other by RANK,
-WORLD_SIZE and MASTER_PORT.
+`python -m tests.benchmarks.proof` runs all of it. What starts before that which it needs can `--wait` for
+files, its imports and scenes behind it. Backbones trained by name are not put together; `backbones REQUEST
+--only` does that alone, also for a request whose folder links to another's backbones. Stage 1 reads no
+painter: with `early` put in its place it runs beside the painter's lesson, and `late` gives the painter to
+what came of it. Workers that share a stage are told of each other by RANK, WORLD_SIZE and MASTER_PORT.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def main() -> None:
     one = commands.add_parser("backbones")
     one.add_argument("request")
     one.add_argument("--only", nargs="*")
-    one.add_argument("--after", action="store_true", help="the autoencoder that another process trains")
+    one.add_argument(
+        "--wait", nargs="*", default=[], type=Path, help="until these are there, scenes rendered"
+    )
     one = commands.add_parser("early")
     one.add_argument("request")
     one = commands.add_parser("late")
@@ -43,7 +45,7 @@ def main() -> None:
     one = commands.add_parser("stage")
     one.add_argument("request")
     one.add_argument("--stage", default=None)
-    one.add_argument("--wait", type=Path, default=None, help="until this file is there, the samples read")
+    one.add_argument("--wait", nargs="*", default=[], type=Path, help="until these are there, samples read")
     one.add_argument("--seconds", nargs="*", default=[], help="PHASE=SECONDS, the most that it takes")
     one.add_argument("--apart", action="store_true", help="each batch of one task alone: no hybrid batching")
     one = commands.add_parser("judge")
@@ -68,10 +70,10 @@ def main() -> None:
     print(f"{asked.command}: {time.monotonic() - START:.0f} s in all", flush=True)
 
 
-def wait_for(model: Path) -> None:
-    """Return when a model's folder is there; whoever waits has its imports behind it."""
-    while not (model / "model_index.json").is_file():
-        time.sleep(0.3)
+def wait_for(*files: Path) -> None:
+    """Return when these are there; whoever waits has its imports behind it."""
+    while not all(file.exists() for file in files):
+        time.sleep(0.2)
 
 
 def team() -> Any:
@@ -100,16 +102,19 @@ def read(path: str) -> Any:
 
 
 def backbones(asked: Any) -> None:
-    """Train some backbones, and put the model together once all are there."""
+    """Train some backbones, or all and put the model together."""
     from training.backbones.stage import LESSONS, Backbones
     from training.run import Run
 
     class After(Backbones):
         def _worlds(self, settings: Any) -> Any:
             worlds = super()._worlds(settings)
-            while asked.after and not self._done("autoencoder"):
-                time.sleep(0.2)
+            wait_for(*asked.wait)
             return worlds
+
+        def _assemble(self) -> None:
+            if not asked.only:
+                super()._assemble()
 
     request = read(asked.request)
     only = LESSONS if asked.only is None else asked.only
@@ -125,21 +130,20 @@ def early(asked: Any) -> None:
     from omnivideo.tokens import learned_tokenizer
     from training.backbones.folders import save_wan
     from training.backbones.words import said_in_the_world
+    from training.checkpoints.atomic import write_folder
     from training.model.origin import configuration
     from training.run import Run
 
     request = read(asked.request)
     run, base = Run(Path(request.out).resolve()), configuration(request.model)
-    while not all((run.backbones / f"{name}.json").exists() for name in ("autoencoder", "reader")):
-        time.sleep(0.2)
+    wait_for(*(run.backbones / f"{name}.json" for name in ("autoencoder", "reader")))
     folder = run.root / "early"
     vae = AutoencoderKLWan.from_pretrained(run.backbones / "autoencoder")
     tokenizer = learned_tokenizer(said_in_the_world(), base.text_encoder.vocab_size, append_eos=True)
     dit, text_encoder = (build_part(name, base, 0) for name in ("dit", "text_encoder"))
     save_wan(folder, base, dit, vae, text_encoder, tokenizer)
     model = assemble(base, run.backbones / "vila", run.backbones / "siglip2", folder, request.backbones.seed)
-    model.save_pretrained(run.root / "partial")
-    (run.root / "partial").rename(run.init)
+    write_folder(run.init, model.save_pretrained)
 
 
 def late(asked: Any) -> None:
@@ -149,8 +153,7 @@ def late(asked: Any) -> None:
     from training.run import Run
 
     run = Run(Path(read(asked.request).out).resolve())
-    while not (run.backbones / "painter.json").exists():
-        time.sleep(0.2)
+    wait_for(run.backbones / "painter.json")
     for model in map(Path, asked.model):
         for part, theirs in (("dit", "transformer"), ("text_encoder", "text_encoder")):
             shutil.rmtree(model / part)
@@ -188,8 +191,7 @@ def stage(asked: Any) -> None:
     request = read(asked.request).model_copy(update={"only_stage": asked.stage, "backbones": None})
     one, samples = team(), read_samples(open_data(request.data))
     training.loop.worker.read_samples = lambda dataset: samples  # type: ignore[attr-defined]
-    while asked.wait and not asked.wait.exists():
-        time.sleep(0.1)
+    wait_for(*asked.wait)
     train(request, one)
 
 
@@ -221,7 +223,7 @@ def judge(asked: Any) -> None:
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if asked.wait:
-        wait_for(Path(asked.model))
+        wait_for(Path(asked.model, "model_index.json"))
     pipeline = OmniVideoPipeline.from_pretrained(asked.model).to(device)
     pipeline.set_progress_bar_config(disable=True)
     shape = pipeline.omni_config.generation
