@@ -37,6 +37,7 @@ def main() -> None:
     one.add_argument(
         "--wait", nargs="*", default=[], type=Path, help="until these are there, scenes rendered"
     )
+    one.add_argument("--quick", action="store_true", help="reports of next to nothing, for a rehearsal")
     one = commands.add_parser("early")
     one.add_argument("request")
     one = commands.add_parser("late")
@@ -103,6 +104,8 @@ def read(path: str) -> Any:
 
 def backbones(asked: Any) -> None:
     """Train some backbones, or all and put the model together."""
+    import training.backbones.painter
+    import training.backbones.stage
     from training.backbones.stage import LESSONS, Backbones
     from training.run import Run
 
@@ -116,6 +119,9 @@ def backbones(asked: Any) -> None:
             if not asked.only:
                 super()._assemble()
 
+    if asked.quick:
+        training.backbones.stage.UNSEEN, training.backbones.painter.STEPS = 4, 2
+        training.backbones.painter.CATEGORIES = ("color_attr",)
     request = read(asked.request)
     only = LESSONS if asked.only is None else asked.only
     After(request, Run(Path(request.out).resolve()), team()).train(only)

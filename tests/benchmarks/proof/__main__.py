@@ -65,8 +65,8 @@ def run(asked: argparse.Namespace) -> int:
         asked.data or f"shapes://{'300?size=32' if asked.tiny else 32000}",
         asked.tiny,
     )
-    judging = ("--limit", "1", "--batch", "8") if asked.tiny else ()
-    plan = Plan(asked.out, requests, asked.seeds or list(range(gpus)), gpus, judging)
+    quick = (("--quick",), ("--limit", "1", "--batch", "8")) if asked.tiny else ((), ())
+    plan = Plan(asked.out, requests, asked.seeds or list(range(gpus)), gpus, *quick)
     threads = 1 if asked.tiny else max(1, len(os.sched_getaffinity(0)) // 4)
 
     def environment(gpu: int) -> Mapping[str, str]:

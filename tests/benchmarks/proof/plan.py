@@ -45,6 +45,7 @@ class Plan:
     requests: Requests
     seeds: Sequence[int]
     gpus: int
+    teaching: tuple[str, ...] = ()
     judging: tuple[str, ...] = ()
 
     def steps(self, ablations: bool) -> list[Step]:
@@ -69,7 +70,7 @@ class Plan:
     def _lesson(
         self, lesson: str, request: Path, place: int, waits: tuple[str, ...] = (), name: str = ""
     ) -> Step:
-        arguments = ("backbones", str(request), "--only", lesson, *self._wait(waits))
+        arguments = ("backbones", str(request), "--only", lesson, *self.teaching, *self._wait(waits))
         return Step(name or lesson, arguments, place % self.gpus, waits=waits)
 
     def _seed(self, seed: int) -> Iterator[Step]:

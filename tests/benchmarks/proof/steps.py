@@ -85,9 +85,9 @@ class Graph:
 
     def _start(self, step: Step) -> None:
         if not step.arguments:
+            self._tell(step, "done")
             self.reach(step.name)
             marker(self.out, step.name).touch()
-            self._tell(step, "done")
             return
         self._tell(step, "started")
         with log(self.out, step.name).open("ab") as file:
