@@ -77,7 +77,7 @@ class Plan:
         """One seed, from the partial model that its painter is missing in, to the last judge."""
         run, gpu = self.requests.run(seed), self.seeds.index(seed) % self.gpus
         request = str(self.requests.of_seed(seed))
-        early, one, late, stages, third = (
+        early, one, late, stages, painted = (
             f"{step}-{seed}" for step in ("early", "stage-1", "late", "stages", "after-stage-2")
         )
         learned = ("autoencoder", "reader")
@@ -97,18 +97,11 @@ class Plan:
         waiting = ("stage", request, *self._wait((late,)), *STAGE_3)
         yield Step(stages, waiting, gpu, needs=(one,), waits=(late,))
         yield self._judge(
-            third, run / "stage-2/model", f"seed-{seed}/after-stage-2", ("image",), gpu, stages, (late,), 1
+            painted, run / "stage-2/model", f"seed-{seed}/after-stage-2", ("image",), gpu, stages, (late,), 1
         )
         for name, parts in FINAL.items():
-            yield self._judge(
-                f"final-{name}-{seed}",
-                run / "stage-3/model",
-                f"seed-{seed}/final",
-                parts,
-                gpu,
-                stages,
-                (third,),
-            )
+            judge, model = f"final-{name}-{seed}", run / "stage-3/model"
+            yield self._judge(judge, model, f"seed-{seed}/final", parts, gpu, stages, (painted,))
 
     def _ablations(self) -> Iterator[Step]:
         """From the first seed's backbones and stage 1 (queries: their own), once all else is judged."""

@@ -86,8 +86,9 @@ class Requests:
         from training.config import TrainRequest
 
         base = TINY if self.tiny else Variant()
-        shapes = json.dumps({**base.shapes, **variant.shapes})
-        settings = [*base.settings, *variant.settings, f"model.overrides={shapes}"]
+        settings = [*base.settings, *variant.settings]
+        shapes = {**load(self.recipe).model.overrides, **base.shapes, **variant.shapes}
+        settings.append(f"model.overrides={json.dumps(shapes)}")
         request = requests.train(load(self.recipe, settings), self.data, str(run), run.name, version=0)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(TrainRequest.model_validate(request).model_dump_json(indent=1))
