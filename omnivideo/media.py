@@ -11,6 +11,7 @@ import numpy as np
 from omnivideo.errors import InputError
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+AVX_512 = 13  # OpenCV's number for it (cv::CpuFeatures)
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp"}
 
 
@@ -27,7 +28,7 @@ def save(frames: Pixels, path: str | PathLike[str], fps: int) -> Path:
     import av
 
     with av.open(str(target), "w") as container:
-        stream = container.add_stream("libx264", rate=fps, options={"crf": "16"})
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "16", **repeatable()})
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         for pixels in frames:
@@ -36,6 +37,13 @@ def save(frames: Pixels, path: str | PathLike[str], fps: int) -> Path:
             )
         container.mux(stream.encode())
     return target
+
+
+def repeatable() -> dict[str, str]:
+    """Options by which x264 makes one file of the same frames; its routines for AVX-512 make several."""
+    import cv2
+
+    return {"x264-params": "asm=avx2"} if cv2.checkHardwareSupport(AVX_512) else {}
 
 
 def check_target(path: str | PathLike[str], num_frames: int | None) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from omnivideo.media import repeatable
 from omnivideo.shapes.edits import Edit, sample_edit
 from omnivideo.shapes.palette import COLORS
 from omnivideo.shapes.questions import ask, fact
@@ -108,7 +109,7 @@ def encode_video(frames: Pixels, fps: int, crf: int = 8) -> bytes:
 
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as container:
-        options = {"crf": str(crf), "preset": "veryfast", "tune": "animation"}
+        options = {"crf": str(crf), "preset": "veryfast", "tune": "animation", **repeatable()}
         stream = container.add_stream("libx264", rate=Fraction(fps), options=options)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"

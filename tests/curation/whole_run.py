@@ -42,7 +42,7 @@ def everything(dataset: Dataset) -> dict[str, Any]:
 class Media:
     """A clip's file, equal to those of the same bytes, or of as many frames within a level of each other.
 
-    About once in ten thousand clips x264 writes other bytes for the same frames; why is not known.
+    The encoder is told to be repeatable; a build of x264 that it cannot tell so shall not fail a test.
     """
 
     def __init__(self, data: bytes | None) -> None:

@@ -144,7 +144,7 @@ def test_a_world_is_ordinary_files(tmp_path: Path) -> None:
 def _same(one: Path, other: Path) -> bool:
     """Whether two files have the same bytes, or are videos whose pictures are within a level of each other.
 
-    About once in ten thousand videos x264 writes other bytes for the same frames; why is not known.
+    The encoder is told to be repeatable; a build of x264 that it cannot tell so shall not fail a test.
     """
     if one.read_bytes() == other.read_bytes():
         return True
