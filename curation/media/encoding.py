@@ -20,8 +20,7 @@ AVX_512 = 13  # OpenCV's number for it (cv::CpuFeatures)
 # With AVX-512 x264 makes other files of the same frames: 22 of 60 encodings of one clip, with AVX2 one.
 REPEATABLE = ":asm=avx2" if cv2.checkHardwareSupport(AVX_512) else ""
 # superfast lacks the macroblock tree, which halves the bytes for a tenth of the time (LOG.md, 2026-11-22)
-TREE = "mbtree=1:rc-lookahead=10"
-OPTIONS = {"crf": "18", "preset": "superfast", "x264-params": TREE + REPEATABLE}
+OPTIONS = {"crf": "18", "preset": "superfast", "x264-params": "mbtree=1:rc-lookahead=10" + REPEATABLE}
 BT601 = 6  # AVCOL_SPC_SMPTE170M
 RGB = 0  # AVCOL_SPC_RGB: such frames are converted by BT.601
 

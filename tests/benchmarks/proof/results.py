@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.proof.steps import entries
+from tests.benchmarks.proof.steps import states
+from training.run import entries
 
 Figures = Mapping[str, Any]
 ROWS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
@@ -55,7 +56,7 @@ def gather(out: Path) -> dict[str, Any]:
         }
     for run in sorted(results.glob("scores/ablations/*")):
         summary["ablations"][run.name] = scores(run)
-    summary["steps"] = list(entries(out))
+    summary["steps"] = entries(states(out))
     (results / "summary.json").write_text(json.dumps(summary, indent=1))
     (results / "summary.txt").write_text(table(summary))
     return summary
@@ -70,7 +71,7 @@ def scores(folder: Path) -> dict[str, Any]:
 def phases(log: Path) -> dict[str, dict[str, Any]]:
     """Of each phase of a run's log: steps, their seconds, and the probe's losses before and after."""
     found: dict[str, dict[str, Any]] = {}
-    for entry in map(json.loads, log.read_text().splitlines() if log.exists() else []):
+    for entry in entries(log):
         phase = found.setdefault(entry["phase"], {"steps": 0, "seconds": 0.0, "probes": []})
         if entry["kind"] == "step":
             phase["steps"] += 1

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from training.run import append
 
 TOLD = 12  # last lines of a failed step's log
 MODULE = "tests.benchmarks.learns"
@@ -52,7 +53,7 @@ class Graph:
         for folder in (self.out / "markers", self.out / "results/logs"):
             folder.mkdir(parents=True, exist_ok=True)
         self.started = time.time()
-        (self.out / "results/steps.jsonl").unlink(missing_ok=True)
+        states(self.out).unlink(missing_ok=True)
         try:
             while len(self.over) < len(self.steps):
                 for step in self.steps:
@@ -112,8 +113,7 @@ class Graph:
         if state != "started":
             self.over[step.name] = state
         entry = {"step": step.name, "state": state, "seconds": seconds, "gpu": step.gpu, **more}
-        with (self.out / "results/steps.jsonl").open("a") as file:
-            file.write(json.dumps(entry) + "\n")
+        append(states(self.out), entry)
         if step.arguments and state != "skipped":
             with log(self.out, step.name).open("a") as file:
                 file.write(f"# {state} after {seconds} s: {' '.join(step.arguments)}\n")
@@ -144,7 +144,6 @@ def last_lines(path: Path, count: int) -> list[str]:
     return [line.rstrip() for line in text.replace("\r", "\n").splitlines() if line.strip()][-count:]
 
 
-def entries(out: Path) -> Iterator[dict[str, Any]]:
-    """Where steps stood, in order."""
-    path = out / "results/steps.jsonl"
-    return map(json.loads, path.read_text().splitlines() if path.exists() else [])
+def states(out: Path) -> Path:
+    """The log of where steps stood."""
+    return out / "results/steps.jsonl"

@@ -7,7 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.benchmarks.proof.steps import entries, last_lines, log, marker
+from tests.benchmarks.proof.steps import last_lines, log, marker, states
+from training.run import entries
 
 EVERY = 45.0  # seconds between looks
 WIDTH = 150
@@ -18,7 +19,7 @@ def watch(out: Path, seconds: float, name: str) -> bool:
     """Tell how a proof goes on until a step is done or the time is over; return whether it is done."""
     until, seen = time.monotonic() + seconds, 0
     while True:
-        reached, entered = marker(out, name).exists(), list(entries(out))
+        reached, entered = marker(out, name).exists(), entries(states(out))
         for entry in entered[seen:]:
             told = "".join(f"\n    {line[:WIDTH]}" for line in entry.get("told", [])) or entry.get("why", "")
             if entry["state"] != "started":
@@ -41,7 +42,7 @@ def rest(path: Path, seconds: float) -> None:
 
 def show(out: Path, known: list[str]) -> None:
     """Tell each running step's last words, and how busy GPUs are."""
-    over = {entry["step"] for entry in entries(out) if entry["state"] != "started"}
+    over = {entry["step"] for entry in entries(states(out)) if entry["state"] != "started"}
     print(time.strftime("--- %H:%M:%S"), *gpus(), sep="  ", flush=True)
     for name in dict.fromkeys(known):
         if name not in over:
