@@ -22,7 +22,7 @@ FINAL = {
 }
 """Judges of a finished model, a process each; edits are made one at a time."""
 QUESTIONS = ("image_questions", "video_questions")
-STAGE_3 = ("--seconds", "stage-3=365")
+STAGE_3 = ("--seconds", "stage-3=400")
 HALVES, WHOLE = (
     tuple(f"stages.{phase}.generation_first_share={share}" for phase in ("stage_2_flow", "stage_3"))
     for share in (0.5, 0)
