@@ -23,16 +23,13 @@ FINAL = {
 """Judges of a finished model, a process each; edits are made one at a time."""
 QUESTIONS = ("image_questions", "video_questions")
 STAGE_3 = ("--seconds", "stage-3=400")
-HALVES, WHOLE = (
-    tuple(f"stages.{phase}.generation_first_share={share}" for phase in ("stage_2_flow", "stage_3"))
-    for share in (0.5, 0)
-)
+WHOLE = tuple(f"stages.{phase}.generation_first_share=0" for phase in ("stage_2_flow", "stage_3"))
 ABLATIONS: dict[str, tuple[Variant, tuple[str, ...]]] = {
-    "all": (Variant(HALVES), ()),
-    "query-head": (Variant(HALVES, {"vision_head.mode": "query"}), ()),
-    "no-alignment": (Variant(HALVES), ("--seconds", "stage-2-align=0")),
+    "all": (Variant(), ()),
+    "query-head": (Variant((), {"vision_head.mode": "query"}), ()),
+    "no-alignment": (Variant(), ("--seconds", "stage-2-align=0")),
     "no-sub-stages": (Variant(WHOLE), ()),
-    "apart": (Variant(HALVES), ("--apart",)),
+    "apart": (Variant(), ("--apart",)),
 }
 """What of the recipe is changed, and what the stages are told."""
 

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 SHARED = ("autoencoder", "autoencoder.json", "vila", "siglip2", "reader.json")  # of a seed's backbones
-REDUCED = ("stages.stage_2_align.steps=60", "stages.stage_2_flow.steps=120", "stages.stage_3.steps=300")
+REDUCED = (
+    *("stages.stage_2_align.steps=60", "stages.stage_2_flow.steps=120", "stages.stage_3.steps=700"),
+    "stages.cache_megabytes=8000",  # all of them run at once
+)
 
 
 @dataclass(frozen=True)
