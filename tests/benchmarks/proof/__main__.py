@@ -2,6 +2,7 @@
 
     setsid nohup python -m tests.benchmarks.proof run --ablations > proof.log 2>&1 < /dev/null &
     python -m tests.benchmarks.proof watch 560 judged --into FOLDER
+    python -m tests.benchmarks.proof pictures docs
     python -m tests.benchmarks.proof run --tiny --ablations --out /tmp/rehearsal
 
 What each step says, its scores, losses and times are in OUT/results, with `summary.txt`; OUT/markers has a
@@ -20,6 +21,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.benchmarks.proof.pictures import draw
 from tests.benchmarks.proof.plan import Plan
 from tests.benchmarks.proof.requests import Requests
 from tests.benchmarks.proof.results import gather, pack, table
@@ -45,10 +47,17 @@ def main() -> int:
     one.add_argument("--out", type=Path, default=Path("runs/proof"))
     one.add_argument("--into", type=Path, default=None, help="bring the results here")
     one.add_argument("--model-megabytes", type=float, default=12, help="most that a model brought may have")
+    one = commands.add_parser("pictures")
+    one.add_argument("folder", type=Path, help="grids of samples and curves of losses go here")
+    one.add_argument("--out", type=Path, default=Path("runs/proof"))
+    one.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     asked.out = asked.out.resolve()
     if asked.command == "run":
         return run(asked)
+    if asked.command == "pictures":
+        draw(asked.out / "results", f"seed-{asked.seed}", asked.folder)
+        return 0
     reached = watch(asked.out, asked.seconds, asked.marker)
     if asked.into:
         gather(asked.out)
