@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omnivideo import shipped
 from omnivideo.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,18 +67,21 @@ def ask(model: str, source: str, question: str, seed: int = 0) -> dict[str, Any]
 
 
 def load(model: str) -> OmniVideoPipeline:
-    """Return the pipeline of a model folder, on a GPU in bfloat16 where there is one. Raises InputError."""
-    if not (Path(model) / "model_index.json").is_file():
-        raise InputError(
-            f"no model in {model}", "load the model", "Give a folder that `omnivideo train` exported"
-        )
+    """Return the pipeline of a model folder, or of a shipped model by its name, on a GPU in bfloat16 where
+    there is one. Raises InputError.
+    """
+    where = shipped.folder(model)
+    if not (where / "model_index.json").is_file():
+        known = ", ".join(shipped.names())
+        advice = f"Give a folder that `omnivideo train` exported, or the name of a shipped model: {known}"
+        raise InputError(f"no model in {model}", "load the model", advice)
     import torch
 
     from omnivideo.pipeline import OmniVideoPipeline
 
     _hide_loading_bars()
     gpu = torch.cuda.is_available()
-    pipeline = OmniVideoPipeline.from_pretrained(model, dtype=torch.bfloat16 if gpu else None)
+    pipeline = OmniVideoPipeline.from_pretrained(where, dtype=torch.bfloat16 if gpu else None)
     pipeline.set_progress_bar_config(disable=not sys.stderr.isatty())  # denoising steps, for who watches
     pipeline.to("cuda" if gpu else "cpu")
     return pipeline

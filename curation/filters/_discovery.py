@@ -44,7 +44,17 @@ def find(name: str) -> type[Filter]:
             STEP,
             "define exactly one subclass of curation.filters.Filter",
         )
+    _check_thresholds(name, found[0])
     return found[0]
+
+
+def _check_thresholds(name: str, kind: type[Filter]) -> None:
+    """Refuse a threshold of no field, or on a score that the filter does not have."""
+    for field, (score, _) in kind.thresholds.items():
+        for what, known in ((field, list(kind.model_fields)), (score, kind.scores)):
+            if what not in known:
+                said = f"{name}: threshold {field!r} on {score!r}: there is no {what!r}{_near(what, known)}"
+                raise InputError(said, STEP, "fix the filter's file")
 
 
 def build(entry: str | Mapping[str, Any]) -> Filter:

@@ -13,6 +13,7 @@ ONE_FRAME_A_PACKET = frozenset(
     ("h264", "hevc", "vp9", "av1", "libdav1d", "mpeg4", "mjpeg", "mpeg1video", "mpeg2video", "prores", "ffv1")
 )
 
+SAME_SECONDS = 1e-4  # stamps no further apart are one stamp
 SLACK_SECONDS, SLACK_FRAMES = 0.2, 4  # a header's duration may be off by this, the larger of the two
 
 
@@ -36,7 +37,10 @@ def frames(container: Any, stream: Any) -> Iterator[tuple[float, Any]]:
 
 
 class _Clock:
-    """Times from presentation stamps; a missing or repeated one is one frame after the last."""
+    """Times from presentation stamps; one that is missing, repeated or earlier is one frame after the last.
+
+    AVI with several frames in a packet has earlier ones: its stamps come in another order than its pictures.
+    """
 
     def __init__(self, stream: Any) -> None:
         self._base = float(stream.time_base)
@@ -47,7 +51,7 @@ class _Clock:
 
     def time(self, frame: Any) -> float:
         time = None if frame.pts is None else (frame.pts - self._start) * self._base
-        if self._last is not None and (time is None or time <= self._last):
+        if self._last is not None and (time is None or time <= self._last + SAME_SECONDS):
             time = self._last + self._period
         self._last = time or 0.0
         self._end = self._last + (frame.duration * self._base if frame.duration else self._period)

@@ -146,7 +146,8 @@ def _looking(staging: Staging, judge: Judge, cutter: Cutter) -> Callable[[Item, 
         sha256 = judge(item)["sha256"]
         tables = staging.read(JUDGED, [sha256] if sha256 else [])
         rows = [row for table in tables for row in table.to_pylist()]
-        kept = [row for row in rows if row["verdict"] == "kept" or everything]
+        cut = ("kept", "rejected") if everything else ("kept",)
+        kept = [row for row in rows if row["verdict"] in cut]
         if kept and parse_record(item.uri) is None:  # a record's media is at hand when it is judged
             cutter(Take(item.uri, str(sha256), [row["sample_id"] for row in kept]))
         taken = time.perf_counter() - began

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from omnivideo import media
+from omnivideo.evaluation.shapes_judge import judge_frames
 from omnivideo.pipeline import OmniVideoPipeline
 from tests.pipelines.in_process import ask, refused, say
 
@@ -51,6 +52,15 @@ def test_questions_are_answered(model: str, images: Path, videos: Path) -> None:
     """An image and a video each get an answer in text."""
     for file in (images / "coffee.png", videos / "carphone_pristine.mp4"):
         assert isinstance(ask("ask", model, str(file), "What is this?")["answer"], str)
+
+
+def test_the_shipped_model_paints_and_answers(tmp_path: Path) -> None:
+    """Right after installing, a red circle is one to the judge, and the model says its colour."""
+    out = tmp_path / "circle.png"
+    say("generate", "shapes-tiny", "a red circle", "--out", str(out))
+    claims = {"include": [{"class": "circle", "color": "red", "count": 1}]}
+    assert judge_frames(claims, media.load(out)).correct
+    assert ask("ask", "shapes-tiny", str(out), "What color is the circle?")["answer"] == "red"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 import torch
 
-import omnivideo
+from omnivideo import shipped
 from omnivideo.build import build_part
 from omnivideo.config import LlmConfig, MllmConfig, OmniVideoConfig, SiglipConfig
 from omnivideo.errors import InputError
@@ -39,7 +39,6 @@ LESSONS: tuple[LessonName, ...] = get_args(LessonName)
 UNSEEN = 192  # scenes of each kind that reports are of
 RECORD = "backbones.json"
 STEP = "backbones"
-SHIPPED = Path(omnivideo.__file__).parent / "weights"
 
 
 def train_backbones(
@@ -107,9 +106,9 @@ class Backbones:
 
     def _taken(self, path: str) -> dict[str, Any]:
         """Copy a trained autoencoder; return what the summary says of it."""
-        folder = Path(path) if Path(path, "config.json").is_file() else SHIPPED / path
+        folder = Path(path) if Path(path, "config.json").is_file() else shipped.folder(path) / "vae"
         if not (folder / "config.json").is_file():
-            known = ", ".join(sorted(one.name for one in SHIPPED.glob("*")))
+            known = ", ".join(shipped.names())
             raise InputError(f"no autoencoder at {path}", STEP, f"give its folder, or one of {known}")
         self._write("autoencoder", lambda target: shutil.copytree(folder, target))
         return {
