@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from curation.errors import InputError
 from curation.filters import parse
@@ -21,7 +22,7 @@ from curation.split import SplitConfig
 from curation.text import names
 from curation.text.ocr import Line
 
-from .. import footage, planted
+from .. import drawn, footage, planted
 
 pytest.importorskip("rapidocr_onnxruntime")
 FILTERS = ("text_overlay", "subtitles", "watermark")
@@ -113,6 +114,18 @@ def test_names_in_corners_of_photographs(images: Path) -> None:
     (rule,) = parse(["watermark"])
     assert rule.judge(PictureClip(photo)).reason is None
     assert rule.judge(PictureClip(planted.name_in_corner([photo], 0, Random(4))[0])).reason
+
+
+@pytest.mark.parametrize(("middle", "degrees", "found"), [(256, 0, True), (80, 3, True), (80, 12, False)])
+def test_captions_and_names_that_lean_a_little(images: Path, middle: int, degrees: int, found: bool) -> None:
+    """A caption below a photograph counts, and a name in its corner that leans as a detector's boxes do."""
+    photo = footage.read(images / "astronaut.png")[0]
+    layer = drawn.layer(512, 512)
+    font = drawn.font("DejaVuSans-Bold", 24)
+    ImageDraw.Draw(layer).text((middle, 480), "PixWorld", (255, 255, 255, 255), font, anchor="mm")
+    leaning = layer.rotate(degrees, resample=Image.Resampling.BICUBIC, center=(middle, 480))
+    (rule,) = parse(["watermark"])
+    assert bool(rule.judge(PictureClip(drawn.over(photo, leaning))).reason) is found
 
 
 @pytest.mark.parametrize(
