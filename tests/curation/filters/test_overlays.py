@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from curation.errors import InputError
 from curation.filters import parse
-from curation.marks import classifier, tiling
+from curation.marks import classifier, constancy, tiling
 from curation.media.picture import PictureClip
 from curation.media.records import ClipRecord, ScanRequest
 from curation.media.scan import scan
@@ -98,6 +98,15 @@ def test_a_line_that_ends_before_a_still_scene_is_found(tmp_path: Path, images: 
         cv2.putText(frame, "tomorrow we leave", (40, 250), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (255,) * 3, 2)
     scores = judged(tmp_path / "a.mp4", still)["scores"]
     assert 0.4 < scores["subtitles_subtitle_share"] < 0.7
+
+
+@pytest.mark.parametrize(("left", "found"), [(14, True), (-20, False)])
+def test_what_the_border_cuts_is_no_logo(pan: footage.Pictures, left: int, found: bool) -> None:
+    """A sign that stands still inside a corner is a mark; one that runs out of the picture is scene."""
+    layer = drawn.layer(640, 360)
+    layer.paste(drawn.mark(50, Random(1)), (left, 14))
+    marked = [cv2.cvtColor(drawn.over(one, layer), cv2.COLOR_RGB2GRAY) for one in pan[::3]]
+    assert (constancy.score(np.array(marked)) > 0.93) is found
 
 
 def test_a_tiled_mark_stands_out(images: Path) -> None:
