@@ -24,7 +24,7 @@ class DedupConfig(BaseModel):
 
     perceptual: bool = Field(default=True, description="look for clips that look the same, too")
     max_hamming: float = Field(
-        default=5.0,
+        default=7.8,  # from 8 on, candidates cost five times as much
         ge=0,
         le=11,
         description="mean distance of the 64-bit perceptual hashes, in bits (Krawetz 2011, "

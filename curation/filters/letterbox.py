@@ -30,6 +30,7 @@ OUTER_LINES = 4  # at the frame's edge, to know the colour from
 OUTER_SHARE = 0.25  # of these lines' pixels may show something else: a logo, a timecode
 BAR_SHARE = 0.3  # of a bar's pixels may show something else: subtitles
 STEP_SHARE = 0.5  # of the picture's own share by which the share must jump at the bar's edge
+STEP_RATIO = 2  # by which the mean share must rise there
 ENOUGH = 320  # pixels of a line
 PICTURE_SHARE = 0.3  # a picture shows something at this share of its pixels at least
 
@@ -147,9 +148,14 @@ def _edge(shown: Shares, near: Shares, reach: int) -> int:
     if picture < PICTURE_SHARE or deepest <= reach:
         return 0
     lines = np.arange(1, deepest)
-    after, before = shown[1 : deepest + reach - 1], np.pad(near[: deepest - 1], (reach - 1, 0), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(np.stack((after, before)), reach, axis=1)
-    jump = windows[0].max(axis=1) - windows[1].min(axis=1)
+    before = np.pad(near[: deepest - 1], (reach - 1, 0), mode="edge")
+    sides = np.stack((shown[1 : deepest + reach - 1], near[1 : deepest + reach - 1], before))
+    windows = np.lib.stride_tricks.sliding_window_view(sides, reach, axis=1)
+    most, after, before = windows[0].max(axis=1), windows[1].max(axis=1), windows[2].min(axis=1)
+    jump = most - before
+    jump[after < STEP_RATIO * before] = (
+        0  # who moves before the dark fills lines in time that no edge divides
+    )
     jump[np.cumsum(shown)[lines - 1] / lines > BAR_SHARE] = 0
     best = int(jump.argmax())
     return int(lines[best]) if jump[best] >= STEP_SHARE * picture else 0

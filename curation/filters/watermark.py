@@ -2,10 +2,11 @@
 
 Sources: for videos, gradients that agree over frames (Dekel et al., CVPR 2017), here weighed against the
 patch's own surroundings, so that a still camera is no watermark; for both, writing in a corner, as in
-cosmos-curate's artificial-text filter (10% margins), here only if it is overlaid; the same writing three
-times or more, names of picture agencies, and peaks of the autocorrelation for tiled marks. Data-Juicer's
-video_watermark_filter is a classifier at 0.8: `weights` takes any such model, small enough for the memory
-limit of the process that decodes; none comes with the package, and without one there is no such score.
+cosmos-curate's artificial-text filter (10% margins), here only if it is overlaid, and on pictures also where
+captions are; the same writing three times or more, names of picture agencies, and peaks of the
+autocorrelation for tiled marks. Data-Juicer's video_watermark_filter is a classifier at 0.8: `weights` takes
+any such model, small enough for the memory limit of the process that decodes; none comes with the package,
+and without one there is no such score.
 
 A single image does not tell a logo without writing in its corner from the scene: that needs a classifier,
 and images have no score `logo`.
@@ -33,6 +34,7 @@ COLOUR = Frames(count=3, long_side=448, color="rgb")
 IMAGE = Frames(count=1, long_side=960, color="gray")
 MOST_READ = 16  # boxes of an image, the largest
 IMAGE_SHORTEST = 640  # pixels; small images are enlarged
+SLANT = 5.0  # degrees by which a box of level writing on a textured photograph may lean
 
 
 def _located(weights: str | None) -> str | None:
@@ -137,7 +139,7 @@ def _of_image(clip: Clip) -> dict[str, float]:
     boxes = sorted(ocr.boxes(picture, IMAGE_SHORTEST), key=lambda box: -box.area)[:MOST_READ]
     lines = ocr.read(picture, boxes, IMAGE_SHORTEST)
     named = [
-        overlays.legible(line) and _is_name(box, picture.shape)
+        overlays.legible(line) and _is_name_of_picture(box, picture.shape)
         for box, line in zip(boxes, lines, strict=True)
     ]
     said = _said([lines])
@@ -150,6 +152,14 @@ def _is_name(box: Box, shape: tuple[int, ...]) -> bool:
 
     small = overlays.upright(box) and overlays.low(box, shape)
     return (small and overlays.in_corner(box, shape)) or overlays.in_middle(box, shape)
+
+
+def _is_name_of_picture(box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether a box of a single picture is as names and captions are: small where overlays are, or amid."""
+    from curation.text import overlays
+
+    small = (overlays.upright(box) or abs(box.tilt) <= SLANT) and overlays.low(box, shape)
+    return (small and overlays.placed(box, shape)) or overlays.in_middle(box, shape)
 
 
 def _said(frames: Sequence[Sequence[Line]]) -> dict[str, float]:

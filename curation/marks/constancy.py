@@ -116,7 +116,7 @@ def candidates(maps: Maps) -> Iterator[tuple[tuple[slice, slice], Mask]]:
             seen: set[tuple[int, ...]] = set()
             for level in LEVELS:
                 mask = constant[rows, columns] & (maps.steady[rows, columns] > level)
-                for inner in _patches(mask, (height, width), rows.start > 0, columns.start > 0):
+                for inner in _patches(mask, (height, width)):
                     key = tuple(edge // 3 for side in inner for edge in (side.start, side.stop))
                     if key not in seen:
                         seen.add(key)
@@ -127,8 +127,11 @@ def _moved(inner: slice, outer: slice) -> slice:
     return slice(outer.start + inner.start, outer.start + inner.stop)
 
 
-def _patches(mask: Mask, size: tuple[int, int], lower: bool, right: bool) -> Iterator[tuple[slice, slice]]:
-    """Rectangles around connected pixels of a corner, of a mark's size, that do not run out of the corner."""
+def _patches(mask: Mask, size: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
+    """Rectangles around connected pixels of a corner, of a mark's size, that do not run out of the corner.
+
+    Nor out of the picture: what its border cuts is a part of the scene.
+    """
     side = min(size)
     for join in JOINS:
         reach = max(3, round(side * join)) | 1
@@ -142,7 +145,5 @@ def _patches(mask: Mask, size: tuple[int, int], lower: bool, right: bool) -> Ite
             if inside.sum() < 0.2 * side:
                 continue
             top, bottom, left, edge = y + rows[0], y + rows[-1] + 1, x + columns[0], x + columns[-1] + 1
-            cut_below, cut_above = not lower and bottom >= mask.shape[0] - 1, lower and top <= 1
-            cut_right, cut_left = not right and edge >= mask.shape[1] - 1, right and left <= 1
-            if not (cut_below or cut_above or cut_right or cut_left):
+            if min(top, left) > 1 and bottom < mask.shape[0] - 1 and edge < mask.shape[1] - 1:
                 yield slice(int(top), int(bottom)), slice(int(left), int(edge))

@@ -128,6 +128,14 @@ def in_middle(box: Box, shape: tuple[int, ...]) -> bool:
     return max(apart) < 0.05 and right - left > 0.25 * width
 
 
+def placed(box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether a box is where overlays are: as subtitles, or in a corner."""
+    height, width = shape
+    left, top, right, bottom = box.bounds
+    middle = abs((left + right) / 2 / width - 0.5) < 0.04
+    return (middle and (top > 0.7 * height or bottom < 0.25 * height)) or in_corner(box, shape)
+
+
 def _known(box: Box, at: int, found: list[Writing]) -> Writing | None:
     """The same overlay at another frame, if one stayed until here; seen from this frame."""
     for one in found:
@@ -155,7 +163,7 @@ def _kind(frames: Bytes, times: NDArray[np.float64], track: Track, line: Line) -
     drawn = rendered(frames[track.at], box)
     if stays and drawn and _centred(box, shape) and (reads or _long(box)):
         return "overlay"
-    if reads and drawn and stood >= 0.85 * len(track.run) and _placed(box, shape):
+    if reads and drawn and stood >= 0.85 * len(track.run) and placed(box, shape):
         return "overlay"
     if not reads:
         return None
@@ -198,14 +206,6 @@ def _long(box: Box) -> bool:
     """Whether a box is as long as a line, if what it says cannot be read."""
     left, top, right, bottom = box.bounds
     return right - left > 2 * (bottom - top)
-
-
-def _placed(box: Box, shape: tuple[int, ...]) -> bool:
-    """Whether a box is where overlays are: as subtitles, or in a corner."""
-    height, width = shape
-    left, top, right, bottom = box.bounds
-    middle = abs((left + right) / 2 / width - 0.5) < 0.04
-    return (middle and (top > 0.7 * height or bottom < 0.25 * height)) or in_corner(box, shape)
 
 
 def _step(times: NDArray[np.float64]) -> float:

@@ -112,6 +112,14 @@ def test_a_planet_in_space_has_no_bars() -> None:
     assert bars(frame[None]) == (0, 0, 0, 0)
 
 
+def test_who_walks_about_a_dark_stage_has_no_bars_beside_them() -> None:
+    """What moves before the dark fills whole lines in time, and no edge divides them from the dark."""
+    frames = np.zeros((5, 360, 640), np.uint8)
+    for index, frame in enumerate(frames):
+        cv2.circle(frame, (80 + 120 * index, 200), 100, 180, -1, cv2.LINE_AA)
+    assert bars(frames) == (0, 0, 0, 0)
+
+
 def test_a_caption_card_has_no_bars() -> None:
     """White capitals on black have no bars above and below them."""
     frame = np.zeros((360, 640), np.uint8)

@@ -10,10 +10,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from curation.errors import InputError
 from curation.filters import parse
-from curation.marks import classifier, tiling
+from curation.marks import classifier, constancy, tiling
 from curation.media.picture import PictureClip
 from curation.media.records import ClipRecord, ScanRequest
 from curation.media.scan import scan
@@ -21,7 +22,7 @@ from curation.split import SplitConfig
 from curation.text import names
 from curation.text.ocr import Line
 
-from .. import footage, planted
+from .. import drawn, footage, planted
 
 pytest.importorskip("rapidocr_onnxruntime")
 FILTERS = ("text_overlay", "subtitles", "watermark")
@@ -99,6 +100,15 @@ def test_a_line_that_ends_before_a_still_scene_is_found(tmp_path: Path, images: 
     assert 0.4 < scores["subtitles_subtitle_share"] < 0.7
 
 
+@pytest.mark.parametrize(("left", "found"), [(14, True), (-20, False)])
+def test_what_the_border_cuts_is_no_logo(pan: footage.Pictures, left: int, found: bool) -> None:
+    """A sign that stands still inside a corner is a mark; one that runs out of the picture is scene."""
+    layer = drawn.layer(640, 360)
+    layer.paste(drawn.mark(50, Random(1)), (left, 14))
+    marked = [cv2.cvtColor(drawn.over(one, layer), cv2.COLOR_RGB2GRAY) for one in pan[::3]]
+    assert (constancy.score(np.array(marked)) > 0.93) is found
+
+
 def test_a_tiled_mark_stands_out(images: Path) -> None:
     """Of a photograph, only the copy with a name all over it has peaks that repeat."""
     photo = footage.read(images / "chelsea.png")[0]
@@ -113,6 +123,18 @@ def test_names_in_corners_of_photographs(images: Path) -> None:
     (rule,) = parse(["watermark"])
     assert rule.judge(PictureClip(photo)).reason is None
     assert rule.judge(PictureClip(planted.name_in_corner([photo], 0, Random(4))[0])).reason
+
+
+@pytest.mark.parametrize(("middle", "degrees", "found"), [(256, 0, True), (80, 3, True), (80, 12, False)])
+def test_captions_and_names_that_lean_a_little(images: Path, middle: int, degrees: int, found: bool) -> None:
+    """A caption below a photograph counts, and a name in its corner that leans as a detector's boxes do."""
+    photo = footage.read(images / "astronaut.png")[0]
+    layer = drawn.layer(512, 512)
+    font = drawn.font("DejaVuSans-Bold", 24)
+    ImageDraw.Draw(layer).text((middle, 480), "PixWorld", (255, 255, 255, 255), font, anchor="mm")
+    leaning = layer.rotate(degrees, resample=Image.Resampling.BICUBIC, center=(middle, 480))
+    (rule,) = parse(["watermark"])
+    assert bool(rule.judge(PictureClip(drawn.over(photo, leaning))).reason) is found
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,14 @@ def test_likeness_does_not_run_in_chains() -> None:
     assert find_duplicates(clips, DedupConfig(max_hamming=5)).keys() == {"b"}
 
 
+def test_small_crops_are_near_by_default() -> None:
+    """Seven bits apart, as a picture cropped by some percent is, makes a duplicate; ten do not."""
+    generator = random.Random(5)
+    a = a_print(generator)
+    clips = [clip("a", a), clip("b", a_print(generator, 7, a)), clip("c", a_print(generator, 10, a))]
+    assert find_duplicates(clips, DedupConfig()).keys() == {"b"}
+
+
 @given(st.integers(0, 10**6), st.integers(0, 11), st.sampled_from(["image", "video"]))
 @settings(max_examples=25, deadline=None)
 def test_every_close_pair_is_found(seed: int, flips: int, kind: str) -> None:
