@@ -38,5 +38,5 @@ def answer(
 
 
 def _printable(text: str) -> str:
-    """Without control characters: what a model wrote may end in a terminal."""
-    return "".join(character for character in text if character.isprintable() or character in "\n\t")
+    """Without control characters, for what a model wrote may end in a terminal, nor blanks around it."""
+    return "".join(one for one in text if one.isprintable() or one in "\n\t").strip()

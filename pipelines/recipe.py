@@ -66,14 +66,18 @@ def load(path: str, overrides: list[str] | None = None, sources: list[str] | Non
         recipe = Recipe.model_validate(document)
     except ValidationError as error:
         raise InputError(_explain(error), step=f"reading recipe {file}", next_step=FIX) from None
-    parse_filters(recipe.filters)
+    try:
+        parse_filters(recipe.filters)
+    except InputError as error:
+        raise InputError(error.what, f"reading recipe {file}", error.next_step) from None
     return recipe
 
 
 def override(document: dict[str, Any], assignment: str) -> None:
     """Set one key of a recipe's document in place: `split.max_seconds=10`, `filters.motion.min_flow=0.3`.
 
-    In a list, a part of the path is an index or the name of the entry. The value is read as YAML.
+    In a list, a part of the path is an index or the name of the entry; `dark` is that of `./dark.py`, too.
+    The value is read as YAML.
     """
     key, equals, text = assignment.partition("=")
     if not equals or not key:
@@ -85,7 +89,8 @@ def override(document: dict[str, Any], assignment: str) -> None:
     for part in way:
         at = _step_into(at, part, assignment)
     if isinstance(at, list):
-        at[_index(at, last, assignment)] = {last: _value(text, assignment)}
+        index, value = _index(at, last, assignment), _value(text, assignment)
+        at[index] = value if last.isdigit() else {_entry(at[index]): value}
     else:
         at[last] = _value(text, assignment)
 
@@ -102,9 +107,10 @@ def _value(text: str, assignment: str) -> Any:
 def _step_into(at: Any, part: str, assignment: str) -> Any:
     if isinstance(at, list):
         index = _index(at, part, assignment)
-        if isinstance(at[index], str) or at[index].get(part, at[index]) is None:
-            at[index] = {part: {}}
-        return at[index].get(part, at[index])
+        name = part if part.isdigit() else _entry(at[index])
+        if isinstance(at[index], str) or at[index].get(name, at[index]) is None:
+            at[index] = {name: {}}
+        return at[index].get(name, at[index])
     if not isinstance(at.get(part), dict | list):
         at[part] = {}
     return at[part]
@@ -113,13 +119,20 @@ def _step_into(at: Any, part: str, assignment: str) -> Any:
 def _index(entries: list[Any], part: str, assignment: str) -> int:
     if part.isdigit() and int(part) < len(entries):
         return int(part)
-    named = [next(iter(e)) if isinstance(e, dict) and len(e) == 1 else e for e in entries]
-    if part in named:
-        return named.index(part)
-    present = ", ".join(str(n) for n in named if isinstance(n, str))
+    named = [_entry(entry) for entry in entries]
+    called = [Path(name).stem if str(name).endswith(".py") else name for name in named]
+    for names in (named, called):
+        if part in names:
+            return names.index(part)
+    present = ", ".join(str(n) for n in called if isinstance(n, str))
     raise InputError(
         f"--set {assignment!r}: no entry {part!r} in the list (there are: {present})", "reading --set", FIX
     )
+
+
+def _entry(entry: Any) -> Any:
+    """The name of a list's entry `name` or `{name: …}`; an entry of another form is its own."""
+    return next(iter(entry)) if isinstance(entry, dict) and len(entry) == 1 else entry
 
 
 def _find(path: str) -> Path:
@@ -127,17 +140,16 @@ def _find(path: str) -> Path:
         if candidate.is_file():
             return candidate
     built_in = ", ".join(sorted(p.stem for p in BUILT_IN.glob("*.yaml")))
-    raise InputError(
-        f"no recipe {path}", "reading the recipe", f"give a YAML file, or a built-in one: {built_in}"
-    )
+    what = f"{path} is a folder, not a recipe" if Path(path).is_dir() else f"no recipe {path}"
+    raise InputError(what, "reading the recipe", f"give a YAML file, or a built-in one: {built_in}")
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" (line {where.line + 1})" if where else ""
+        where, why = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        line = f" (line {where.line + 1}{f': {why}' if why else ''})" if where else ""
         raise InputError(f"{file} is not YAML{line}", "reading the recipe", "correct it there") from None
     except OSError as error:
         raise InputError(

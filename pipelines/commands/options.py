@@ -10,7 +10,9 @@ Recipe = Annotated[
     str, typer.Argument(metavar="RECIPE", help="a YAML file, or a built-in recipe's name (tiny)")
 ]
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="a dataset's folder or URL")]
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="a model's folder, or shapes-tiny, which comes along")]
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="a model's folder, or shapes-tiny, which comes along")
+]
 Sources = Annotated[
     list[str] | None,
     typer.Option(

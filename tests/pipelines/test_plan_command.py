@@ -10,6 +10,19 @@ from pipelines import forecasts, requests
 from pipelines.recipe import load
 from tests.pipelines.in_process import refused, say
 
+FAILING = '''"""A first try at a filter."""
+from curation.filters import Cost, Filter, Frames
+
+
+class Failing(Filter):
+    cost, needs = Cost.FRAMES, (Frames(count=1, long_side=64),)
+    scores, thresholds = ("luma",), {"min_luma": ("luma", "min")}
+    min_luma: float = 16.0
+
+    def measure(self, clip):
+        return {"luma": 1 / 0}
+'''
+
 
 def test_plan_forecasts_and_remembers(tmp_path: Path, images: Path) -> None:
     """Sources, counts with their ranges, and a file beside the dataset that curate reads again."""
@@ -40,3 +53,15 @@ def test_plan_names_every_missing_source(tmp_path: Path) -> None:
     line = refused("plan", str(recipe))
     assert "/no/such/one" in line
     assert "/no/such/two.mp4" in line
+
+
+def test_a_plan_with_a_filter_that_fails_counts_errors(tmp_path: Path, images: Path) -> None:
+    """Where one's own filter raises on every sample, the forecast says errors, and does not end."""
+    failing = tmp_path / "failing.py"
+    failing.write_text(FAILING)
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(f"sources: [{{folder: {images}}}]\nfilters: [{failing}]\n")
+    say("plan", str(recipe), "--out", str(tmp_path / "dataset"))
+    told = json.loads((tmp_path / "dataset.forecast.json").read_text())
+    assert told["forecast"]["kept"]["expected"] == 0
+    assert told["forecast"]["error"]["expected"] == told["forecast"]["clips"]["expected"] > 0

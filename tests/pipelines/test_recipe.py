@@ -45,8 +45,9 @@ def test_unknown_filter_is_refused(tmp_path: Path) -> None:
     """A filter that does not exist is an error before anything runs."""
     path = tmp_path / "r.yaml"
     path.write_text("sources: [{folder: media}]\nfilters: [motoin]\n")
-    with pytest.raises(InputError, match="motoin"):
+    with pytest.raises(InputError, match="motoin") as caught:
         recipe.load(str(path))
+    assert str(path) in caught.value.step
 
 
 def test_set_overrides_by_dotted_path(written: str) -> None:
@@ -56,6 +57,17 @@ def test_set_overrides_by_dotted_path(written: str) -> None:
     )
     assert loaded.split.max_seconds == 3
     assert loaded.filters == [{"motion": {"method": "farneback"}}, {"duration": {"min_seconds": 2}}]
+
+
+def test_set_reaches_a_filter_of_ones_own_by_its_files_name(tmp_path: Path) -> None:
+    """`./dark.py` is `dark` to --set, as it is to every other command, with fields and without."""
+    entries: list[object] = ["duration", "./dark.py"]
+    document: dict[str, object] = {"filters": entries}
+    recipe.override(document, "filters.dark.min_luma=38")
+    recipe.override(document, "filters.dark.max_luma=200")
+    assert entries == ["duration", {"./dark.py": {"min_luma": 38, "max_luma": 200}}]
+    recipe.override(document, "filters.0={resolution: {min_short_side: 64}}")
+    assert entries[0] == {"resolution": {"min_short_side": 64}}
 
 
 @pytest.mark.parametrize(

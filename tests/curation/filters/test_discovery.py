@@ -53,6 +53,14 @@ def test_an_unknown_field_names_its_near_match() -> None:
         filters.parse([{"motion": {"minflow": 1}}])
 
 
+def test_a_threshold_on_a_score_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """A filter whose threshold bounds a score it does not have is an error before any work."""
+    path = tmp_path / "darkness.py"
+    path.write_text(MINE.replace('("luma", "min")', '("lumma", "min")'))
+    with pytest.raises(InputError, match="there is no 'lumma'; did you mean luma"):
+        filters.load(str(path))
+
+
 def test_a_wrong_value_names_its_field() -> None:
     """A value of the wrong type is an error that names filter and field."""
     with pytest.raises(InputError, match="duration: min_seconds: "):

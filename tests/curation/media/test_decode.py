@@ -130,8 +130,7 @@ def test_a_change_of_size_is_an_error(tmp_path: Path, shots: footage.Pictures) -
 def test_stamps_in_another_order_than_the_pictures_give_rising_times() -> None:
     """Stamps of packed B-frames go back now and then; times rise by more than rounding, and stay close."""
     stream = SimpleNamespace(time_base=Fraction(1, 30), start_time=0, average_rate=Fraction(30))
-    clock, times = decode._Clock(stream), []
-    for stamp in (1, 2, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12):
-        times.append(clock.time(SimpleNamespace(pts=stamp, duration=1)))
+    clock, stamps = decode._Clock(stream), (1, 2, 3, 5, 4, 6, 8, 7, 9, 11, 10, 12)
+    times = [clock.time(SimpleNamespace(pts=stamp, duration=1)) for stamp in stamps]
     assert min(np.diff(times)) > 1 / 60
     assert np.abs(np.array(times) - np.arange(1, 13) / 30).max() < 2.5 / 30
