@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from curation.dataset import Dataset, open_dataset, schema
 from curation.errors import InputError
-from curation.store.lease import LEASE
+from curation.store.lease import LEASE, leased
 from curation.store.oldfiles import OldFiles
 from curation.store.seen import SEEN
 from curation.store.shard import PARTITION, ShardFile
@@ -25,6 +25,7 @@ from curation.store.staging import ROOM
 from curation.stores import StoreError, asking, delta_options, make_folder, place
 
 STEP = "opening the output"
+FIRST = "first"  # the lease under which a dataset comes to be
 _WRITER = "omnivideo-curation"  # the transaction under which all commits are serialised
 # Versions are for audits years later: neither the log nor replaced files go away by themselves.
 _KEEP = {
@@ -142,20 +143,26 @@ def discard(uri: str, attempt: str) -> None:
 
 
 def _create(uri: str, change: Change) -> None:
+    """Make the first version. Of two that do so at once Delta Lake's writer takes the slower for the next
+    version, with rows of both: it compares nothing where there was no table. So one goes at a time.
+    """
     from deltalake import Schema
     from deltalake.transaction import create_table_with_add_actions
 
-    create_table_with_add_actions(
-        uri,
-        Schema.from_arrow(schema(change.score_names)),
-        [_add(shard) for shard in change.shards],
-        mode="error",
-        partition_by=[PARTITION],
-        name="omnivideo dataset",
-        storage_options=delta_options(uri),
-        configuration=_KEEP,
-        commit_properties=_properties(change.told, 0),
-    )
+    with leased(uri, FIRST, lambda: None):
+        if existing(uri) is not None:
+            raise ConflictError(f"another run has made {uri}")
+        create_table_with_add_actions(
+            uri,
+            Schema.from_arrow(schema(change.score_names)),
+            [_add(shard) for shard in change.shards],
+            mode="error",
+            partition_by=[PARTITION],
+            name="omnivideo dataset",
+            storage_options=delta_options(uri),
+            configuration=_KEEP,
+            commit_properties=_properties(change.told, 0),
+        )
 
 
 def _alter(uri: str, base: Dataset, change: Change) -> None:

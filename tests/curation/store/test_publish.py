@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import duckdb
 import pyarrow as pa
@@ -53,6 +55,27 @@ def test_new_filter_adds_a_score_that_old_rows_lack(tmp_path: Path) -> None:
     raw = duckdb.sql(f"select sample_id, verdict, scores.zoo_animals from {files} order by 1").fetchall()
     assert raw == [("a-1", "kept", None), ("b-1", "kept", 7.0)]
     assert open_dataset(str(tmp_path), 0).score_names == ["dedup_hamming", "motion_flow"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_of_those_who_publish_in_one_moment_one_wins(tmp_path: Path, first: bool) -> None:
+    """Of three runs that saw the same dataset, or none, one makes the next version, and the others plan anew."""
+    gate, out = Barrier(3), str(tmp_path)
+    if not first:
+        publish(out, None, Change("zero", [], [], [], {}))
+    seen = [existing(out) for _ in range(3)]
+
+    def go(number: int) -> bool:
+        gate.wait()
+        try:
+            publish(out, seen[number], Change(f"one-{number}", [], [], [], {}))
+        except ConflictError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(3) as pool:
+        assert sorted(pool.map(go, range(3))) == [False, False, True]
+    assert open_dataset(out).version == (0 if first else 1)
 
 
 def test_where_reads_only_matching_rows(tmp_path: Path) -> None:
