@@ -59,7 +59,7 @@ def test_new_filter_adds_a_score_that_old_rows_lack(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("first", [True, False])
 def test_of_those_who_publish_in_one_moment_one_wins(tmp_path: Path, first: bool) -> None:
-    """Of three runs that saw the same dataset, or none, one makes the next version, and the others plan anew."""
+    """Of three runs that saw the same dataset, or none, one makes the next version; the others plan anew."""
     gate, out = Barrier(3), str(tmp_path)
     if not first:
         publish(out, None, Change("zero", [], [], [], {}))
