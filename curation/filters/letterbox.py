@@ -153,9 +153,8 @@ def _edge(shown: Shares, near: Shares, reach: int) -> int:
     windows = np.lib.stride_tricks.sliding_window_view(sides, reach, axis=1)
     most, after, before = windows[0].max(axis=1), windows[1].max(axis=1), windows[2].min(axis=1)
     jump = most - before
-    jump[after < STEP_RATIO * before] = (
-        0  # who moves before the dark fills lines in time that no edge divides
-    )
+    # Who moves before the dark fills lines in time that no edge divides.
+    jump[after < STEP_RATIO * before] = 0
     jump[np.cumsum(shown)[lines - 1] / lines > BAR_SHARE] = 0
     best = int(jump.argmax())
     return int(lines[best]) if jump[best] >= STEP_SHARE * picture else 0

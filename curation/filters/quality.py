@@ -4,10 +4,9 @@ Sources: sharpness by blurring again (Crete, Dolmiere, Ladret and Nicolas, SPIE 
 already changes little), here the ratio of the Laplacian's variances before and after, which neither contrast
 nor darkness changes; noise is the standard deviation by Immerkaer (CVIU 64(2), 1996) in the flattest tenth of
 blocks, since fur and sand are noise to him, but seldom all of a picture (Lee and Hoppel, IGARSS 1989: noise
-from the smoothest blocks); `block_quality` is the
-no-reference JPEG score of Wang, Sheikh and Bovik (ICIP 2002, their constants: 10 is best, 1 worst), which
-falls with block edges and with lost detail. All on grey frames of at most 640 px, so that large media are
-judged at the size at which they are used.
+from the smoothest blocks); `block_quality` is the no-reference JPEG score of Wang, Sheikh and Bovik (ICIP
+2002, their constants: 10 is best, 1 worst), which falls with block edges and with lost detail. All on grey
+frames of at most 640 px, so that large media are judged at the size at which they are used.
 
 The defaults stand between 62 photographs and 218 real and animated clips, of which one in 20 is rejected
 (titles, night, texture like grass), and their ruined variants: sharpness after blur of 1.5 px is under 2.4
@@ -93,7 +92,7 @@ def _noise(grey: NDArray[np.uint8]) -> float:
     if not inner.size:
         return 0.0
     down, across = (max(1, side // BLOCK) for side in inner.shape)
-    whole = inner[: max(BLOCK * down, 1), : max(BLOCK * across, 1)].astype(np.float32)
+    whole = inner[: BLOCK * down, : BLOCK * across].astype(np.float32)
     blocks = cv2.resize(whole, (across, down), interpolation=cv2.INTER_AREA)  # each pixel a block's mean
     return float(np.quantile(blocks, FLATTEST) * np.sqrt(np.pi / 2) / 6)
 

@@ -139,27 +139,23 @@ def _of_image(clip: Clip) -> dict[str, float]:
     boxes = sorted(ocr.boxes(picture, IMAGE_SHORTEST), key=lambda box: -box.area)[:MOST_READ]
     lines = ocr.read(picture, boxes, IMAGE_SHORTEST)
     named = [
-        overlays.legible(line) and _is_name_of_picture(box, picture.shape)
+        overlays.legible(line) and _is_name(box, picture.shape, alone=True)
         for box, line in zip(boxes, lines, strict=True)
     ]
     said = _said([lines])
     return {"constant_text": float(any(named)), **said, "tiling": _tiling(picture)}
 
 
-def _is_name(box: Box, shape: tuple[int, ...]) -> bool:
-    """Whether a box is as names are on a picture that does not move: small in a corner, or in the middle."""
+def _is_name(box: Box, shape: tuple[int, ...], alone: bool = False) -> bool:
+    """Whether a box is as names are on a picture that does not move: small in a corner, or in the middle.
+
+    Of one that is `alone`, not a film's, also where captions are, and leaning as boxes on texture do.
+    """
     from curation.text import overlays
 
-    small = overlays.upright(box) and overlays.low(box, shape)
-    return (small and overlays.in_corner(box, shape)) or overlays.in_middle(box, shape)
-
-
-def _is_name_of_picture(box: Box, shape: tuple[int, ...]) -> bool:
-    """Whether a box of a single picture is as names and captions are: small where overlays are, or amid."""
-    from curation.text import overlays
-
-    small = (overlays.upright(box) or abs(box.tilt) <= SLANT) and overlays.low(box, shape)
-    return (small and overlays.placed(box, shape)) or overlays.in_middle(box, shape)
+    level = overlays.upright(box) or (alone and abs(box.tilt) <= SLANT)
+    there = overlays.placed if alone else overlays.in_corner
+    return (level and overlays.low(box, shape) and there(box, shape)) or overlays.in_middle(box, shape)
 
 
 def _said(frames: Sequence[Sequence[Line]]) -> dict[str, float]:

@@ -150,8 +150,6 @@ def _create(uri: str, change: Change) -> None:
     from deltalake.transaction import create_table_with_add_actions
 
     with leased(uri, FIRST, lambda: None):
-        if existing(uri) is not None:
-            raise ConflictError(f"another run has made {uri}")
         create_table_with_add_actions(
             uri,
             Schema.from_arrow(schema(change.score_names)),

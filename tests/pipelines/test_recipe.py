@@ -59,7 +59,7 @@ def test_set_overrides_by_dotted_path(written: str) -> None:
     assert loaded.filters == [{"motion": {"method": "farneback"}}, {"duration": {"min_seconds": 2}}]
 
 
-def test_set_reaches_a_filter_of_ones_own_by_its_files_name(tmp_path: Path) -> None:
+def test_set_reaches_a_filter_of_ones_own_by_its_files_name() -> None:
     """`./dark.py` is `dark` to --set, as it is to every other command, with fields and without."""
     entries: list[object] = ["duration", "./dark.py"]
     document: dict[str, object] = {"filters": entries}

@@ -97,9 +97,8 @@ def curves(log: Path) -> str:
     """Return an SVG of each phase's loss, its means over short spans, on a logarithmic scale."""
     losses: dict[str, list[tuple[int, float]]] = {}
     for entry in entries(log):
-        phase = entry.get("phase") or entry.get("name")
-        if entry.get("loss") is not None and entry.get("kind", "step") == "step" and phase in NAMES:
-            losses.setdefault(phase, []).append((entry["step"], entry["loss"]))
+        if entry["kind"] == "step" and entry["loss"] is not None:
+            losses.setdefault(entry["phase"], []).append((entry["step"], entry["loss"]))
     phases = [name for name in NAMES if name in losses]
     wide, high = 2 * LEFT - 30 + WIDTH, HEIGHT + 2 * TOP + 10
     drawn = "\n".join(curve(NAMES[name], losses[name], place * wide) for place, name in enumerate(phases))

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from curation.config import DedupConfig
 from curation.dataset import open_dataset
 
 from .conftest import Audited, audit
@@ -166,7 +165,7 @@ def test_a_duplicate_stands_beside_what_it_looks_like(tmp_path: Path, images: Pa
     (group,) = found.figures["samples"]["duplicate"]["groups"]
     assert [row["sample_id"] for row in group["originals"]["rows"]] == [sample_id(Spec(), 0)]
     dedup = next(rule for rule in found.figures["filters"] if rule["name"] == "dedup")
-    assert dedup["scores"][0]["histogram"]["marks"][0]["value"] == DedupConfig().max_hamming
+    assert dedup["scores"][0]["histogram"]["marks"][0]["value"] == 7.8
     assert found.page.count("first.mp4") > found.page.count("Dropped")
 
 
