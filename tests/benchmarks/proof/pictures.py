@@ -33,6 +33,7 @@ class Sample(NamedTuple):
 
 def draw(results: Path, seed: str, folder: Path) -> None:
     """Write a seed's grids and curves to `folder`; print what each grid shows, in order."""
+    folder.mkdir(parents=True, exist_ok=True)
     for part in ("image", "video", "image_edit", "video_edit", "think"):
         shown = samples(results / "scores" / seed / "final", part)
         if part == "think":
