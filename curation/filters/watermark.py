@@ -3,10 +3,10 @@
 Sources: for videos, gradients that agree over frames (Dekel et al., CVPR 2017), here weighed against the
 patch's own surroundings, so that a still camera is no watermark; for both, writing in a corner, as in
 cosmos-curate's artificial-text filter (10% margins), here only if it is overlaid, and on pictures also where
-captions are; the same writing three times or more, names of picture agencies, and peaks of the
-autocorrelation for tiled marks. Data-Juicer's video_watermark_filter is a classifier at 0.8: `weights` takes
-any such model, small enough for the memory limit of the process that decodes; none comes with the package,
-and without one there is no such score.
+captions are; the same writing three times or more, names of picture agencies, and for tiled marks a lattice
+of peaks in the autocorrelation of the frames' mean detail. Data-Juicer's
+video_watermark_filter is a classifier at 0.8: `weights` takes any such model, small enough for the memory
+limit of the process that decodes; none comes with the package, and without one there is no such score.
 
 A single image does not tell a logo without writing in its corner from the scene: that needs a classifier,
 and images have no score `logo`.
@@ -23,9 +23,6 @@ from curation.weights import located, package_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
 
     from curation.text.ocr import Box, Line
 
@@ -78,7 +75,7 @@ class Watermark(Filter):
         default=2.0, ge=0, description="times that the same writing stands in a frame"
     )
     max_tiling: float | None = Field(
-        default=13.5, ge=0, description="deviations by which a repeated pattern stands out"
+        default=8.0, ge=0, description="deviations by which a lattice of marks stands out"
     )
     max_classifier: float | None = Field(
         default=0.8, ge=0, le=1, description="mean probability of a watermark by the model of `weights`"
@@ -111,7 +108,7 @@ class Watermark(Filter):
 
 
 def _of_video(clip: Clip) -> dict[str, float]:
-    from curation.marks import constancy
+    from curation.marks import constancy, tiling
     from curation.text import overlays
 
     frames, times = clip.frames(LOOK), clip.times(LOOK)
@@ -128,11 +125,12 @@ def _of_video(clip: Clip) -> dict[str, float]:
         "logo": constancy.score(frames),
         "constant_text": max(standing, default=0.0),
         **_said(lines),
-        "tiling": min(_tiling(frames[len(frames) // 4]), _tiling(frames[len(frames) * 3 // 4])),
+        "tiling": tiling.score(frames),
     }
 
 
 def _of_image(clip: Clip) -> dict[str, float]:
+    from curation.marks import tiling
     from curation.text import ocr, overlays
 
     picture = clip.frames(IMAGE)[0]
@@ -143,7 +141,7 @@ def _of_image(clip: Clip) -> dict[str, float]:
         for box, line in zip(boxes, lines, strict=True)
     ]
     said = _said([lines])
-    return {"constant_text": float(any(named)), **said, "tiling": _tiling(picture)}
+    return {"constant_text": float(any(named)), **said, "tiling": tiling.score(picture[None])}
 
 
 def _is_name(box: Box, shape: tuple[int, ...], alone: bool = False) -> bool:
@@ -167,9 +165,3 @@ def _said(frames: Sequence[Sequence[Line]]) -> dict[str, float]:
         "stock_words": float(max(map(names.stock_words, legible), default=0)),
         "repeated_text": float(max(map(names.repeats, legible), default=0)),
     }
-
-
-def _tiling(picture: NDArray[np.uint8]) -> float:
-    from curation.marks import tiling
-
-    return tiling.score(picture)

@@ -113,8 +113,19 @@ def test_a_tiled_mark_stands_out(images: Path) -> None:
     """Of a photograph, only the copy with a name all over it has peaks that repeat."""
     photo = footage.read(images / "chelsea.png")[0]
     marked = planted.tiled([photo], 0, Random(1), alpha=0.4)[0]
-    plain, tiles = (tiling.score(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY)) for one in (photo, marked))
-    assert plain < 8 < 13.5 < tiles
+    plain, tiles = (tiling.score(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY)[None]) for one in (photo, marked))
+    assert plain < 2 < 20 < tiles
+
+
+def test_faint_tiles_stand_out_of_what_moves(images: Path) -> None:
+    """The frames of a moving picture show together a faint tiled name that none of them shows alone."""
+    photo = cv2.resize(footage.read(images / "astronaut.png")[0], (902, 600))
+    moving = [photo[50 + 9 * i : 410 + 9 * i, 15 * i : 15 * i + 640] for i in range(17)]
+    both = moving, planted.tiled(moving, 0, Random(2), alpha=0.06)
+    plain, tiled = (np.array([cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in frames]) for frames in both)
+    assert tiling.score(plain) < 2
+    assert tiling.score(tiled) > 12
+    assert max(tiling.score(one[None]) for one in tiled) < 8
 
 
 def test_names_in_corners_of_photographs(images: Path) -> None:
