@@ -2,7 +2,7 @@
 
 Sources: for videos, gradients that agree over frames (Dekel et al., CVPR 2017), here weighed against the
 patch's own surroundings, so that a still camera is no watermark; for both, writing in a corner, as in
-cosmos-curate's artificial-text filter (10% margins), here only if it is overlaid, and on pictures also where
+cosmos-curate's artificial-text filter (10% margins), here only if it is overlaid, and where
 captions are; the same writing three times or more, names of picture agencies, and for tiled marks a lattice
 of peaks in the autocorrelation of the frames' mean detail. Data-Juicer's
 video_watermark_filter is a classifier at 0.8: `weights` takes any such model, small enough for the memory
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from curation.text.ocr import Box, Line
+    from curation.text.overlays import Writing
 
 LOOK = Frames(fps=4, long_side=640, color="gray")
 COLOUR = Frames(count=3, long_side=448, color="rgb")
@@ -109,24 +110,41 @@ class Watermark(Filter):
 
 def _of_video(clip: Clip) -> dict[str, float]:
     from curation.marks import constancy, tiling
-    from curation.text import overlays
+    from curation.text import overlays, standing
 
     frames, times = clip.frames(LOOK), clip.times(LOOK)
+    maps = constancy.measure(frames)
     found = overlays.find(frames, times)
-    lines = [[one.line for one in found if one.track.at == at] for at in overlays.looks(times)]
-    standing = [
-        float(one.track.shown.mean())
-        for one in found
-        if overlays.legible(one.line)
-        and not one.is_subtitle
-        and (one.kind == "overlay" or (one.whole and _is_name(one.track.box, one.shape)))
-    ]
+    stands = [line for box, line in standing.find(frames, maps) if not _is_laid(box, found)]
+    looks = [[one.line for one in found if one.track.at == at] for at in overlays.looks(times)]
     return {
-        "logo": constancy.score(frames),
-        "constant_text": max(standing, default=0.0),
-        **_said(lines),
+        "logo": constancy.score(maps),
+        "constant_text": 1.0 if stands else _longest(found),
+        **_said([*looks, stands]),
         "tiling": tiling.score(frames),
     }
+
+
+def _is_laid(box: Box, found: Sequence[Writing]) -> bool:
+    """Whether it is known already that a box is an overlay, and of which kind."""
+    from curation.text import overlays
+
+    return any(one.kind == "overlay" and overlays.overlap(one.track.box, box) > 0.3 for one in found)
+
+
+def _longest(found: Sequence[Writing]) -> float:
+    """The largest share of the time that a name stands."""
+    from curation.text import overlays
+
+    shares = (float(one.track.shown.mean()) for one in found if overlays.legible(one.line) and _is_named(one))
+    return max(shares, default=0.0)
+
+
+def _is_named(one: Writing) -> bool:
+    """Whether it is an overlay, but no subtitle, or stands all the time where names do."""
+    if one.kind == "overlay":
+        return not one.is_subtitle
+    return one.whole and _is_name(one.track.box, one.shape)
 
 
 def _of_image(clip: Clip) -> dict[str, float]:
@@ -137,23 +155,22 @@ def _of_image(clip: Clip) -> dict[str, float]:
     boxes = sorted(ocr.boxes(picture, IMAGE_SHORTEST), key=lambda box: -box.area)[:MOST_READ]
     lines = ocr.read(picture, boxes, IMAGE_SHORTEST)
     named = [
-        overlays.legible(line) and _is_name(box, picture.shape, alone=True)
+        overlays.legible(line) and _is_name(box, picture.shape)
         for box, line in zip(boxes, lines, strict=True)
     ]
     said = _said([lines])
     return {"constant_text": float(any(named)), **said, "tiling": tiling.score(picture[None])}
 
 
-def _is_name(box: Box, shape: tuple[int, ...], alone: bool = False) -> bool:
-    """Whether a box is as names are on a picture that does not move: small in a corner, or in the middle.
-
-    Of one that is `alone`, not a film's, also where captions are, and leaning as boxes on texture do.
+def _is_name(box: Box, shape: tuple[int, ...]) -> bool:
+    """Whether a box is as names are on a picture that does not move: small in a corner or where captions are,
+    leaning no more than boxes on texture do, or in the very middle.
     """
     from curation.text import overlays
 
-    level = overlays.upright(box) or (alone and abs(box.tilt) <= SLANT)
-    there = overlays.placed if alone else overlays.in_corner
-    return (level and overlays.low(box, shape) and there(box, shape)) or overlays.in_middle(box, shape)
+    level = overlays.upright(box) or abs(box.tilt) <= SLANT
+    small = level and overlays.low(box, shape) and overlays.placed(box, shape)
+    return small or overlays.in_middle(box, shape)
 
 
 def _said(frames: Sequence[Sequence[Line]]) -> dict[str, float]:

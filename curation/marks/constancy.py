@@ -53,17 +53,24 @@ BIAS = -5.68
 class Maps:
     """What each pixel of a clip does over time, all [H,W]."""
 
+    frames: int  # that were looked at
     steady: Floats  # length of the mean gradient, grey levels a pixel
     agreement: Floats  # 0 to 1
     change: Floats  # standard deviation of the grey level
-    still: float  # share of the frame's strong gradients that agree: how little the scene moves
+    edge: Mask  # whether gradients are strong, constant or not
+    still: float  # share of the edges that agree: how little the scene moves
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are so many frames that what agrees tells something."""
+        return self.frames >= LEAST_FRAMES
 
 
-def score(frames: Bytes) -> float:
-    """How surely [T,H,W] grey frames bear a mark in a corner: 0 to 1; 0 if there are too few frames."""
-    if len(frames) < LEAST_FRAMES:
+def score(maps: Maps) -> float:
+    """How surely a clip bears a mark in a corner: 0 to 1; 0 if it has too few frames."""
+    if not maps.enough:
         return 0.0
-    found = [candidate.odds(one, MODEL, BIAS) for one in described(measure(frames))]
+    found = [candidate.odds(one, MODEL, BIAS) for one in described(maps)]
     return float(1 / (1 + np.exp(-max(found)))) if found else 0.0
 
 
@@ -76,7 +83,7 @@ def described(maps: Maps) -> Iterator[dict[str, float]]:
 
 
 def measure(frames: Bytes) -> Maps:
-    """The maps of up to 16 frames, spread over the clip."""
+    """The maps of up to 16 of [T,H,W] grey frames, spread over the clip."""
     chosen = frames[_spread(len(frames))]
     count = len(chosen)
     shape = frames.shape[1:]
@@ -93,9 +100,9 @@ def measure(frames: Bytes) -> Maps:
     agreement = steady / (length + 1)
     variance = np.maximum(squares / count - (sums / count) ** 2, 0)
     change = np.sqrt(variance)
-    strong = length > LEVELS[0]
-    still = float(((agreement > AGREE) & (steady > LEVELS[0])).sum() / max(1, strong.sum()))
-    return Maps(steady, agreement, change, still)
+    edge = length > LEVELS[0]
+    still = float(((agreement > AGREE) & (steady > LEVELS[0])).sum() / max(1, edge.sum()))
+    return Maps(count, steady, agreement, change, edge, still)
 
 
 def _spread(count: int) -> NDArray[np.int64]:

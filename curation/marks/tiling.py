@@ -47,7 +47,8 @@ def score(frames: Bytes) -> float:
 def _small(grey: Bytes, scale: float) -> Bytes:
     if scale >= 1:
         return grey
-    return cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    small: Bytes = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return small
 
 
 def _evened(grey: Bytes) -> Floats:

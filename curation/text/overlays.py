@@ -139,7 +139,7 @@ def placed(box: Box, shape: tuple[int, ...]) -> bool:
 def _known(box: Box, at: int, found: list[Writing]) -> Writing | None:
     """The same overlay at another frame, if one stayed until here; seen from this frame."""
     for one in found:
-        if one.kind == "overlay" and one.track.run[at] and _overlap(one.track.box, box) > 0.6:
+        if one.kind == "overlay" and one.track.run[at] and overlap(one.track.box, box) > 0.6:
             return replace(one, track=replace(one.track, at=at))
     return None
 
@@ -213,7 +213,7 @@ def _step(times: NDArray[np.float64]) -> float:
     return float(np.median(np.diff(times))) if len(times) > 1 else 0.0
 
 
-def _overlap(one: Box, other: Box) -> float:
+def overlap(one: Box, other: Box) -> float:
     """Intersection over union of two boxes' upright rectangles."""
     a, b = one.bounds, other.bounds
     wide, high = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])

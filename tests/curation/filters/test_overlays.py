@@ -19,7 +19,7 @@ from curation.media.picture import PictureClip
 from curation.media.records import ClipRecord, ScanRequest
 from curation.media.scan import scan
 from curation.split import SplitConfig
-from curation.text import names
+from curation.text import names, standing
 from curation.text.ocr import Line
 
 from .. import drawn, footage, planted
@@ -106,7 +106,7 @@ def test_what_the_border_cuts_is_no_logo(pan: footage.Pictures, left: int, found
     layer = drawn.layer(640, 360)
     layer.paste(drawn.mark(50, Random(1)), (left, 14))
     marked = [cv2.cvtColor(drawn.over(one, layer), cv2.COLOR_RGB2GRAY) for one in pan[::3]]
-    assert (constancy.score(np.array(marked)) > 0.93) is found
+    assert (constancy.score(constancy.measure(np.array(marked))) > 0.93) is found
 
 
 def test_a_tiled_mark_stands_out(images: Path) -> None:
@@ -126,6 +126,29 @@ def test_faint_tiles_stand_out_of_what_moves(images: Path) -> None:
     assert tiling.score(plain) < 2
     assert tiling.score(tiled) > 12
     assert max(tiling.score(one[None]) for one in tiled) < 8
+
+
+@pytest.mark.parametrize("still", [False, True])
+def test_a_faint_word_is_read_where_the_picture_moves(pan: footage.Pictures, still: bool) -> None:
+    """A word of low opacity amid a moving picture is overlaid; before a still camera nothing is told."""
+    frames = [pan[0]] * 12 if still else pan[::4]
+    layer = drawn.layer(640, 360)
+    ImageDraw.Draw(layer).text((190, 150), "DEMO", (255, 255, 255, 60), drawn.font("DejaVuSans-Bold", 80))
+    grey = np.array([cv2.cvtColor(drawn.over(one, layer), cv2.COLOR_RGB2GRAY) for one in frames])
+    said = [line.text for _, line in standing.find(grey, constancy.measure(grey))]
+    assert said == ([] if still else ["DEMO"])
+
+
+def test_a_sign_beside_which_all_moves_is_no_overlay(images: Path, animals: footage.Pictures) -> None:
+    """A page in a still part of the scene is not laid over it, however much moves elsewhere."""
+    page = cv2.imread(str(images / "page.png"), cv2.IMREAD_GRAYSCALE)[:, :280]
+    photo = cv2.imread(str(images / "astronaut.png"), cv2.IMREAD_GRAYSCALE)[:360, :360]
+    photo[80 : 80 + len(page), 40:320] = page
+    grey = np.array([cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in animals[::5]])
+    grey[:, :, :360] = photo
+    maps = constancy.measure(grey)
+    assert maps.still < standing.MOST_STILL
+    assert standing.find(grey, maps) == []
 
 
 def test_names_in_corners_of_photographs(images: Path) -> None:
