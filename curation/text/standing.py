@@ -15,7 +15,7 @@ from curation.marks.constancy import AGREE, Maps
 from curation.text import ocr, overlays
 from curation.text.ocr import Box, Line
 
-LONG_SIDE = 448  # pixels; the mean is smooth, so small writing is found in a smaller picture
+LONG_SIDE = 512  # pixels; the mean is smooth, so small writing is found in a smaller picture
 MOST_STILL = 0.8  # share of the strong edges that stay, from which nothing is looked for
 STAYED = 0.7  # share of the edges around a line that may have stayed
 FEW = 0.02  # share of edges around a line, below which the whole picture's stillness is asked
