@@ -1,10 +1,10 @@
 """Rejects what bears a watermark, a logo or a name: overlays that stand all the time, in a corner, or repeat.
 
 Sources: for videos, gradients that agree over frames (Dekel et al., CVPR 2017), here weighed against the
-patch's own surroundings, so that a still camera is no watermark; for both, writing in a corner, as in
-cosmos-curate's artificial-text filter (10% margins), here only if it is overlaid, and where
-captions are; the same writing three times or more, names of picture agencies, and for tiled marks a lattice
-of peaks in the autocorrelation of the frames' mean detail. Data-Juicer's
+patch's own surroundings, so that a still camera is no watermark, and what can be read in the mean of moving
+frames; for both, writing in a corner, as in cosmos-curate's artificial-text filter (10% margins), where
+captions are, or across the middle; the same writing three times or more, names of picture agencies, and for
+tiled marks a lattice of peaks in the autocorrelation of the frames' mean detail. Data-Juicer's
 video_watermark_filter is a classifier at 0.8: `weights` takes any such model, small enough for the memory
 limit of the process that decodes; none comes with the package, and without one there is no such score.
 
@@ -32,7 +32,6 @@ COLOUR = Frames(count=3, long_side=448, color="rgb")
 IMAGE = Frames(count=1, long_side=960, color="gray")
 MOST_READ = 16  # boxes of an image, the largest
 IMAGE_SHORTEST = 640  # pixels; small images are enlarged
-SLANT = 5.0  # degrees by which a box of level writing on a textured photograph may lean
 
 
 def _located(weights: str | None) -> str | None:
@@ -164,11 +163,11 @@ def _of_image(clip: Clip) -> dict[str, float]:
 
 def _is_name(box: Box, shape: tuple[int, ...]) -> bool:
     """Whether a box is as names are on a picture that does not move: small in a corner or where captions are,
-    leaning no more than boxes on texture do, or in the very middle.
+    leaning no more than boxes on texture do, or long and across the middle.
     """
     from curation.text import overlays
 
-    level = overlays.upright(box) or abs(box.tilt) <= SLANT
+    level = overlays.upright(box) or abs(box.tilt) <= overlays.SLANT
     small = level and overlays.low(box, shape) and overlays.placed(box, shape)
     return small or overlays.in_middle(box, shape)
 

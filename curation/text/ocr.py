@@ -45,6 +45,11 @@ class Box:
         return (right - left) * (bottom - top)
 
     @property
+    def length(self) -> float:
+        """Pixels along its top edge."""
+        return float(np.hypot(*np.subtract(self.corners[1], self.corners[0])))
+
+    @property
     def tilt(self) -> float:
         """Degrees of its top edge from the horizontal, -90 to 90."""
         (x0, y0), (x1, y1) = self.corners[:2]

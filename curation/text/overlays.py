@@ -30,6 +30,9 @@ READ = 0.7  # confidence of the recogniser from which a line is taken for writin
 HIGHEST = 0.12  # of the frame's height; a line of subtitles is lower, signs that can be read often are not
 BRIGHT, CONTRAST = 185.0, 110.0  # grey levels of rendered writing
 LEVEL = 1.2  # degrees, or two pixels
+SLANT = 5.0  # degrees by which a box of level writing on a textured picture may lean
+STEEPEST = 55.0  # degrees that words across a picture are turned by
+LONG = 0.25  # of the shorter side: words across a picture
 EXACT = 0.012  # of the frame's width: a line is centred by a machine
 MOST_BOXES = 12  # a frame; the largest, for pages
 TICKER = 0.35  # of the frame's width, at least, is under writing that runs along a row
@@ -121,11 +124,15 @@ def in_corner(box: Box, shape: tuple[int, ...]) -> bool:
 
 
 def in_middle(box: Box, shape: tuple[int, ...]) -> bool:
-    """Whether a box is across the very middle of the picture."""
+    """Whether a box is long and across the middle of the picture: level and exactly amid, or on a slant."""
     height, width = shape
     left, top, right, bottom = box.bounds
-    apart = abs((left + right) / width - 1), abs((top + bottom) / height - 1)
-    return max(apart) < 0.05 and right - left > 0.25 * width
+    beside, below = abs((left + right) / 2 / width - 0.5), abs((top + bottom) / 2 / height - 0.5)
+    if box.length < LONG * min(height, width):
+        return False
+    if abs(box.tilt) <= SLANT:
+        return beside < 2 * EXACT and below < 0.15
+    return STEEPEST > abs(box.tilt) > 3 * SLANT and max(beside, below) < 0.2
 
 
 def placed(box: Box, shape: tuple[int, ...]) -> bool:

@@ -159,6 +159,20 @@ def test_names_in_corners_of_photographs(images: Path) -> None:
     assert rule.judge(PictureClip(planted.name_in_corner([photo], 0, Random(4))[0])).reason
 
 
+@pytest.mark.parametrize(
+    ("place", "degrees", "found"), [((256, 300), 0, True), ((256, 256), 30, True), ((330, 300), 0, False)]
+)
+def test_words_across_photographs(images: Path, place: tuple[int, int], degrees: int, found: bool) -> None:
+    """A large word amid a photograph or on a slant across it counts, one beside its middle does not."""
+    photo = footage.read(images / "astronaut.png")[0]
+    layer = drawn.layer(512, 512)
+    font = drawn.font("DejaVuSans-Bold", 60)
+    ImageDraw.Draw(layer).text(place, "Holiday", (255, 255, 255, 200), font, anchor="mm")
+    turned = layer.rotate(degrees, resample=Image.Resampling.BICUBIC)
+    (rule,) = parse(["watermark"])
+    assert (rule.judge(PictureClip(drawn.over(photo, turned))).reason is not None) is found
+
+
 @pytest.mark.parametrize(("middle", "degrees", "found"), [(256, 0, True), (80, 3, True), (80, 12, False)])
 def test_captions_and_names_that_lean_a_little(images: Path, middle: int, degrees: int, found: bool) -> None:
     """A caption below a photograph counts, and a name in its corner that leans as a detector's boxes do."""
