@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from curation.caption import CaptionConfig
 from curation.edits import EditsConfig
-from curation.filters import Filter, parse
+from curation.filters import Filter, load, parse
 from curation.sources import Source
 from curation.sources._source import Location
 from curation.split import SplitConfig
@@ -54,9 +54,12 @@ class ShardsConfig(BaseModel):
 
 
 def _identity(filter_name: str) -> str:
-    """A filter's name; of one in a file of the user's own, its name and contents, not where it lies."""
+    """A filter's name, of a later version with its number; of one in a file of the user's own, its name and
+    contents, not where it lies.
+    """
     if not filter_name.endswith(".py"):
-        return filter_name
+        version = load(filter_name).version
+        return filter_name if version == 1 else f"{filter_name}:{version}"
     path = Path(filter_name)
     return f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()}"
 

@@ -106,6 +106,7 @@ class Filter(BaseModel):
     applies_to: ClassVar[tuple[Kind, ...]] = ("image", "video")
     per_file: ClassVar[bool] = False  # scores are the same for each clip of a file: judged before decoding
     apart: ClassVar[bool] = False  # measured outside the process that decodes: a large model, or on a GPU
+    version: ClassVar[int] = 1  # one more with each change by which the same clip gets other scores
     scores: ClassVar[tuple[str, ...]]  # names of what `measure` returns
     optional: ClassVar[tuple[str, ...]] = ()  # of these, those that a clip may lack: not measurable on it
     thresholds: ClassVar[Mapping[str, tuple[str, Side]]]  # field -> the score it bounds, and from which side

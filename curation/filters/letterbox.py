@@ -40,6 +40,7 @@ class Letterbox(Filter):
 
     cost: ClassVar = Cost.FRAMES
     needs: ClassVar = (Frames(fps=1, color="gray", least=2),)
+    version: ClassVar = 2
     scores: ClassVar = ("top", "bottom", "left", "right", "area")
     thresholds: ClassVar = {"max_area": ("area", "max")}
     reasons: ClassVar = {"max_area": "bars"}

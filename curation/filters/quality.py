@@ -38,6 +38,7 @@ class Quality(Filter):
 
     cost: ClassVar = Cost.FRAMES
     needs: ClassVar = (Frames(count=3, long_side=640, color="gray"),)
+    version: ClassVar = 2
     scores: ClassVar = ("sharpness", "noise", "block_quality")
     thresholds: ClassVar = {
         "min_sharpness": ("sharpness", "min"),

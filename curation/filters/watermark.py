@@ -43,6 +43,7 @@ class Watermark(Filter):
 
     cost: ClassVar = Cost.MODEL
     needs: ClassVar = (LOOK,)
+    version: ClassVar = 2
     scores: ClassVar = ("logo", "constant_text", "stock_words", "repeated_text", "tiling", "classifier")
     optional: ClassVar = ("logo", "classifier")
     thresholds: ClassVar = {

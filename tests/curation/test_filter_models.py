@@ -46,3 +46,16 @@ def test_a_version_names_its_models(here: None, media: Path, tmp_path: Path) -> 
     after = asked.measured()["filters"]
     assert before["faces"] == after["faces"]
     assert before["aesthetics"] != after["aesthetics"]
+
+
+def test_a_filter_that_measures_otherwise_measures_anew(
+    media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A later version of a filter has other scores: the recipe is another one, and that filter's alone."""
+    asked = request(media, tmp_path / "out", filters=["exposure", "static"])
+    before, recipe = asked.measured()["filters"], asked.recipe_sha256()
+    monkeypatch.setattr(load("exposure"), "version", 2)
+    after = asked.measured()["filters"]
+    assert before["exposure"] != after["exposure"]
+    assert before["static"] == after["static"]
+    assert asked.recipe_sha256() != recipe
