@@ -96,7 +96,8 @@ def _lattice(deviations: Floats) -> tuple[float, Steps]:
     highest = np.where(np.isfinite(deviations), cv2.dilate(deviations, np.ones((5, 5), np.uint8)), -np.inf)
     best, points = 0.0, np.zeros((0, 2), np.int64)
     for one, other in combinations(_peaks(deviations), 2):
-        if abs(np.cross(one, other)) < APART * np.hypot(*one) * np.hypot(*other):
+        area = abs(one[0] * other[1] - one[1] * other[0])
+        if area < APART * np.hypot(*one) * np.hypot(*other):
             continue
         steps = times @ np.array([one, other])
         found = _at(highest, steps)
