@@ -20,6 +20,7 @@ from curation.audit.rules import overlap, rules
 from curation.audit.samples import pictures, samples, sheets
 from curation.audit.scatter import scatter
 from curation.audit.snapshot import Snapshot, open_snapshot
+from curation.errors import InputError
 from curation.gates import GatesConfig, judge
 from curation.questions.thresholds import dedup_bound, rules_of
 
@@ -33,7 +34,7 @@ def build_audit(
 
     It is compared with version `against`; by default with the one before, if that has rows. Returns
     {"dataset", "version", "against", "html", "json", "verdict", "gates", "funnel", "findings"}. Raises
-    InputError when there is no dataset or no such version. Reads no media.
+    InputError when there is no dataset, no such version, or no room at `out_dir`. Reads no media.
     """
     from curation.audit.page import render
 
@@ -42,11 +43,14 @@ def build_audit(
     with open_rows(snapshot, before) as rows:
         report = _report(rows, snapshot, before)
         images = pictures(rows, sheets(report["samples"], report["changes"]), PICTURE_CHARACTERS)
-    folder = Path(out_dir)
-    folder.mkdir(parents=True, exist_ok=True)
-    page, figures = folder / "audit.html", folder / "audit.json"
-    _write(figures, json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False))
-    _write(page, render(report, images))
+    page, figures = Path(out_dir) / "audit.html", Path(out_dir) / "audit.json"
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        _write(figures, json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False))
+        _write(page, render(report, images))
+    except OSError as error:
+        what = f"{out_dir} cannot be written: {error.strerror}"
+        raise InputError(what, "writing the audit", "choose another --out") from error
     return {
         "dataset": dataset_uri,
         "version": snapshot.version,
@@ -68,8 +72,6 @@ def _before(uri: str, snapshot: Snapshot, against: int | None) -> Snapshot | Non
         return open_snapshot(uri, against) if against != snapshot.version else None
     if snapshot.version == 0:
         return None
-    from curation.errors import InputError
-
     try:
         before = open_snapshot(uri, snapshot.version - 1)
     except InputError:  # its files or its part of the log were cleaned up; nobody asked for it by number

@@ -16,6 +16,7 @@ import pytest
 from deltalake import DeltaTable
 
 from curation.dataset import open_dataset
+from curation.errors import InputError
 
 from .conftest import Audited, audit
 from .synthetic_dataset import FILTERS, SCORES, Spec, build, sample_id, table
@@ -77,6 +78,13 @@ def test_auditing_again_gives_the_same_bytes(audited: Audited, tmp_path: Path) -
     again = audit(audited.dataset, tmp_path)
     assert again.page == audited.page
     assert again.figures == audited.figures
+
+
+def test_a_folder_that_cannot_be_made_is_said(audited: Audited, tmp_path: Path) -> None:
+    """Where no page can be written, the message names the place."""
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file/audit cannot be written: Not a directory"):
+        audit(audited.dataset, tmp_path / "file" / "audit")
 
 
 def test_media_is_never_read(tmp_path: Path, images: Path) -> None:
