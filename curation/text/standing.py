@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from curation.marks.candidate import surroundings
 from curation.marks.constancy import AGREE, Maps
 from curation.text import ocr, overlays
 from curation.text.ocr import Box, Line
@@ -42,15 +43,9 @@ def _enlarged(box: Box, scale: float) -> Box:
 def _alone(box: Box, maps: Maps) -> bool:
     """Whether the edges around a box went while it stayed; where there are hardly any, whether most did."""
     left, top, right, bottom = box.bounds
-    height, width = maps.edge.shape
-    reach = max(8, bottom - top)
-    rows = slice(max(0, top - reach), min(height, bottom + reach))
-    columns = slice(max(0, left - reach), min(width, right + reach))
-    around = np.ones((rows.stop - rows.start, columns.stop - columns.start), bool)
-    around[max(0, top - 2 - rows.start) : bottom + 2 - rows.start][
-        :, max(0, left - 2 - columns.start) : right + 2 - columns.start
-    ] = False
-    edges = maps.edge[rows, columns] & around
+    place = slice(top, bottom), slice(left, right)
+    near, around = surroundings(place, maps.edge.shape, max(8, bottom - top))
+    edges = maps.edge[near] & around
     if edges.sum() <= FEW * around.sum():
         return maps.still < MOVES
-    return float((maps.agreement[rows, columns][edges] > AGREE).mean()) < STAYED
+    return float((maps.agreement[near][edges] > AGREE).mean()) < STAYED
