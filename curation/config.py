@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from curation.caption import CaptionConfig
 from curation.edits import EditsConfig
-from curation.filters import Filter, load, parse
+from curation.filters import Filter, parse
 from curation.sources import Source
 from curation.sources._source import Location
 from curation.split import SplitConfig
@@ -53,12 +53,11 @@ class ShardsConfig(BaseModel):
     )
 
 
-def _identity(filter_name: str) -> str:
+def _identity(filter_name: str, version: int) -> str:
     """A filter's name, of a later version with its number; of one in a file of the user's own, its name and
     contents, not where it lies.
     """
     if not filter_name.endswith(".py"):
-        version = load(filter_name).version
         return filter_name if version == 1 else f"{filter_name}:{version}"
     path = Path(filter_name)
     return f"{path.name}:{hashlib.sha256(path.read_bytes()).hexdigest()}"
@@ -68,7 +67,7 @@ def _measuring(rule: Filter) -> dict[str, Any]:
     """All of a filter that determines its scores."""
     ((name, fields),) = rule.entry().items()
     how = {field: value for field, value in fields.items() if field not in rule.thresholds}
-    return {"filter": _identity(name), "revision": rule.revision(), **how}
+    return {"filter": _identity(name, rule.version), "revision": rule.revision(), **how}
 
 
 def _sha256(part: Any) -> str:
@@ -110,7 +109,7 @@ class CurateRequest(BaseModel):
 
     def recipe_sha256(self) -> str:
         """Hash of all that determines the rows of a source; the order of the filters does not."""
-        rules = [(_identity(name), how) for r in self.rules() for name, how in r.entry().items()]
+        rules = [(_identity(name, r.version), how) for r in self.rules() for name, how in r.entry().items()]
         parts = {
             "split": self.split.identity(),
             "filters": sorted(rules, key=lambda rule: rule[0]),

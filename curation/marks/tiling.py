@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from curation.media.held import fit
+
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Steps = NDArray[np.int64]  # [N,2]: pixels across and down
@@ -35,20 +37,14 @@ def score(frames: Bytes) -> float:
     """How surely [T,H,W] grey frames of one scene bear a lattice: deviations of the points that two of its
     peaks foretell above chance, times the square root of their number, times the parts' agreement (0-1).
     """
-    scale = LONG_SIDE / max(frames.shape[1:])
-    if min(frames.shape[1:]) * min(1.0, scale) < 64:
+    size = fit(frames.shape[2], frames.shape[1], LONG_SIDE)
+    if min(size) < 64:
         return 0.0
     chosen = frames[np.linspace(0, len(frames) - 1, min(len(frames), MOST_FRAMES)).round().astype(int)]
-    even = np.mean([_evened(_small(frame, scale)) for frame in chosen], axis=0)  # what moves cancels out
+    small = (cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in chosen)
+    even = np.mean([_evened(frame) for frame in small], axis=0)  # what moves cancels out
     found, steps = _lattice(_deviations(_autocorrelation(even), min(even.shape)))
     return found * _agreement(even, steps) if found > 0 else 0.0
-
-
-def _small(grey: Bytes, scale: float) -> Bytes:
-    if scale >= 1:
-        return grey
-    small: Bytes = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return small
 
 
 def _evened(grey: Bytes) -> Floats:
@@ -127,7 +123,8 @@ def _at(deviations: Floats, steps: Steps) -> Floats:
     height, width = deviations.shape
     x, y = steps[:, 0] + width // 2, steps[:, 1]
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    found: Floats = np.where(inside, deviations[y * inside, x * inside], -np.inf)
+    found = np.full(len(steps), -np.inf, deviations.dtype)
+    found[inside] = deviations[y[inside], x[inside]]
     return found
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from curation.marks.candidate import surroundings
 from curation.marks.constancy import AGREE, Maps
+from curation.media.held import fit
 from curation.text import ocr, overlays
 from curation.text.ocr import Box, Line
 
@@ -28,11 +29,13 @@ def find(frames: NDArray[np.uint8], maps: Maps) -> list[tuple[Box, Line]]:
     if not maps.enough or maps.still > MOST_STILL:
         return []
     mean = frames.mean(axis=0, dtype=np.float32)
-    scale = min(1.0, LONG_SIDE / max(mean.shape))
-    small = cv2.resize(mean, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).round().astype(np.uint8)
+    size = fit(mean.shape[1], mean.shape[0], LONG_SIDE)
+    small = cv2.resize(mean, size, interpolation=cv2.INTER_AREA).round().astype(np.uint8)
     boxes = ocr.boxes(small, min(small.shape))
     lines = ocr.read(small, boxes, min(small.shape))
-    found = [(_enlarged(box, 1 / scale), line) for box, line in zip(boxes, lines, strict=True)]
+    found = [
+        (_enlarged(box, max(mean.shape) / max(size)), line) for box, line in zip(boxes, lines, strict=True)
+    ]
     return [(box, line) for box, line in found if overlays.legible(line) and _alone(box, maps)]
 
 
