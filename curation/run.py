@@ -23,7 +23,7 @@ from curation.steps.finishing import finish
 from curation.steps.judge import JUDGED, KNOWN, Outcome
 from curation.steps.judging import judge_all
 from curation.steps.links import stage_known
-from curation.steps.losses import StoppedError
+from curation.steps.losses import StoppedError, check_read
 from curation.steps.ordering import settle
 from curation.steps.plan import PUBLISHED, Plan, Planner, Row
 from curation.steps.published import published, slim
@@ -52,7 +52,7 @@ def curate(request: CurateRequest, emit: Emit) -> dict[str, Any]:
     """Run it; return the result of the command (DESIGN: `curate`), with the number of reused inputs.
 
     Raises InputError before any work if a filter's model is missing or the sources or the output cannot be
-    used, StoppedError if a step loses too much.
+    used, after the work if none of them could be read; StoppedError if a step loses too much.
     """
     began = time.monotonic()
     for rule in request.rules():
@@ -69,6 +69,7 @@ def curate(request: CurateRequest, emit: Emit) -> dict[str, Any]:
         with leased_if_free(other.dataset, other.key) as free:
             if free:
                 _clear(other)
+    check_read(plan.rows, len(items), f"{request.out} version {version}")
     return {
         "dataset": request.out,
         "version": version,

@@ -11,6 +11,7 @@ import pytest
 
 from curation import run
 from curation.dataset import Dataset, open_dataset
+from curation.errors import InputError
 from curation.media.records import ScanRequest
 from curation.run import curate
 from curation.sources import Item
@@ -160,6 +161,42 @@ def test_step_that_loses_most_stops_the_run(here: None, tmp_path: Path, images: 
     assert not (out / "_delta_log").exists()
     result = curate(request(folder, out, shards={"max_error_share": 1.0}), silent)
     assert (result["funnel"]["error"], result["funnel"]["kept"]) == (12, 1)
+
+
+def test_where_nothing_can_be_read_the_input_is_bad(here: None, tmp_path: Path, images: Path) -> None:
+    """However few the inputs: their rows are published, and what was wrong with most is said, each time."""
+    folder, out = tmp_path / "media", tmp_path / "dataset"
+    folder.mkdir()
+    for name, text in (("a.mp4", "no media"), ("b.mp4", "nor this"), ("b-copy.mp4", "nor this"), ("c", "")):
+        (folder / name).write_text(text)
+    for _ in range(2):  # the second run finds all of it as it was
+        with pytest.raises(InputError, match=r"0 of 4 inputs could be read, most end as not_media: ") as said:
+            curate(request(folder, out), silent)
+        assert said.value.next_step.startswith(f"each has its row in {out} version 0;")
+    dataset = open_dataset(str(out))
+    assert (dataset.version, dataset.funnel().as_json()["error"], len(rows_of(dataset))) == (0, 3, 4)
+    assert data_files(out) == active_files(out)
+    shutil.copy(images / "coins.png", folder)
+    assert curate(request(folder, out), silent)["funnel"]["kept"] == 1
+
+
+def test_what_was_read_and_failed_later_is_no_bad_input(
+    here: None, tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clip that is lost when it is cut was read: the run ends with its error, and says no word of input."""
+    folder = tmp_path / "media"
+    folder.mkdir()
+    shutil.copy(images / "coins.png", folder)
+    judge = Judge.__call__
+
+    def judged_then_gone(self: Judge, item: Item) -> Any:
+        outcome = judge(self, item)
+        (folder / "coins.png").write_text("something else by now")
+        return outcome
+
+    monkeypatch.setattr(Judge, "__call__", judged_then_gone)
+    result = curate(request(folder, tmp_path / "dataset"), silent)
+    assert (result["funnel"]["error"], result["funnel"]["kept"]) == (1, 0)
 
 
 def test_conflicts_without_end_give_up(
