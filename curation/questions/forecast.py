@@ -78,9 +78,10 @@ def _of_nothing(request: CurateRequest, listed: list[dict[str, Any]]) -> dict[st
 def sources(request: CurateRequest) -> list[dict[str, Any]]:
     """Each source with its number of inputs and their bytes; a dataset with its task, or as missing.
 
-    Raises InputError that names all other sources that cannot be read.
+    Raises InputError that names all other sources that cannot be read; of a single one it is that of a run.
     """
-    found, bad = [], []
+    found: list[dict[str, Any]] = []
+    bad: list[InputError] = []
     for source in request.sources:
         told: dict[str, Any] = {"source": source.where()}
         if isinstance(source, DatasetSource):
@@ -92,11 +93,12 @@ def sources(request: CurateRequest) -> list[dict[str, Any]]:
             if isinstance(source, DatasetSource):
                 found.append({**told, "inputs": 0, "bytes": 0, "missing": error.what})
             else:
-                bad.append(error.what)
+                bad.append(error)
             continue
         found.append({**told, "inputs": len(items), "bytes": sum(item.size for item in items)})
     if bad:
-        raise InputError("; ".join(bad), "listing sources", "correct the recipe's sources")
+        what = "; ".join(error.what for error in bad)
+        raise InputError(what, bad[0].step, "; ".join(dict.fromkeys(error.next_step for error in bad)))
     return found
 
 

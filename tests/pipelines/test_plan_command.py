@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+from s3fs import S3FileSystem
 
 from pipelines import forecasts, requests
 from pipelines.recipe import load
@@ -53,6 +58,36 @@ def test_plan_names_every_missing_source(tmp_path: Path) -> None:
     line = refused("plan", str(recipe))
     assert "/no/such/one" in line
     assert "/no/such/two.mp4" in line
+
+
+@pytest.fixture
+def dead_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of a store that does not answer."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
+    for name, value in (("MAX_ATTEMPTS", "1"), ("ACCESS_KEY_ID", "a"), ("SECRET_ACCESS_KEY", "b")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    S3FileSystem.clear_instance_cache()  # a file system keeps the endpoint that it was made with
+    yield "s3://bucket/media"
+    S3FileSystem.clear_instance_cache()
+
+
+def test_plan_says_of_a_bad_source_what_curate_says(tmp_path: Path, dead_store: str) -> None:
+    """Of an empty folder, one that is not there, and a store that does not answer: the same line of both."""
+    (tmp_path / "empty").mkdir()
+    recipe = tmp_path / "recipe.yaml"
+    for folder, advice in (
+        (str(tmp_path / "empty"), "check the path, and its glob if it has one"),
+        (str(tmp_path / "none"), "check the path of the source"),
+        (dead_store, "check the network and AWS_ENDPOINT_URL, then run the same command again"),
+    ):
+        recipe.write_text(f"sources: [{{folder: '{folder}'}}]\n")
+        asked = (str(recipe), "--out", str(tmp_path / "dataset"))
+        line = refused("plan", *asked)
+        assert folder in line
+        assert line.endswith(f"(while listing sources). {advice}")
+        assert line == refused("curate", *asked)
 
 
 def test_a_plan_with_a_filter_that_fails_counts_errors(tmp_path: Path, images: Path) -> None:
