@@ -30,7 +30,8 @@ def versions(dataset: Dataset, json: Json = False) -> None:
         funnel = row["funnel"] or {}
         counts = " ".join(f"{funnel.get(name, 0):>7,} {name}" for name in ("inputs", "clips", "kept"))
         recipe = row["recipe_sha256"][:12]
-        typer.echo(f"{row['version']:>4}  {row['time']}  {counts}  recipe {recipe}  {row['run_id']}")
+        back = "" if row["rolled_back_to"] is None else f"  rollback to {row['rolled_back_to']}"
+        typer.echo(f"{row['version']:>4}  {row['time']}  {counts}  recipe {recipe}  {row['run_id']}{back}")
 
 
 def diff(
@@ -78,11 +79,12 @@ def _version(commit: dict[str, Any]) -> dict[str, Any]:
     import json
 
     when = datetime.datetime.fromtimestamp(commit["timestamp"] / 1000, tz=datetime.UTC)
-    funnel = commit.get("funnel")
+    funnel, back = commit.get("funnel"), commit.get("rolled_back_to")
     return {
         "version": commit["version"],
         "time": when.isoformat(timespec="seconds"),
         "run_id": commit.get("run_id", ""),
         "recipe_sha256": commit.get("recipe_sha256", ""),
+        "rolled_back_to": None if back is None else int(back),
         "funnel": json.loads(funnel) if isinstance(funnel, str) else funnel,
     }

@@ -31,9 +31,16 @@ def test_diff_shows_funnels_and_moves(dataset: str) -> None:
 
 
 def test_rollback_makes_a_version(dataset: str) -> None:
-    """Going back is a new version, which the list shows."""
+    """Going back is a new version, which the list shows as what it is."""
     assert ask("rollback", dataset, "0")["version"] == 2
-    assert [row["version"] for row in ask("versions", dataset)["versions"]] == [2, 1, 0]
+    listed = ask("versions", dataset)["versions"]
+    assert [(row["version"], row["rolled_back_to"]) for row in listed] == [(2, 0), (1, None), (0, None)]
+    lines = say("versions", dataset).splitlines()
+    assert [line.partition("recipe ")[2].split() for line in lines] == [
+        ["one", "rollback", "to", "0"],
+        ["two"],
+        ["one"],
+    ]
     assert "is version 1 again: 2 clips kept" in say("rollback", dataset, "1")
 
 
