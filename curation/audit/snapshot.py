@@ -15,6 +15,7 @@ _LINEAGE = (
     "input_snapshot",
     "model_revisions",
     "funnel",
+    "cascade",
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -17,7 +18,11 @@ from deltalake import DeltaTable
 
 from curation.dataset import open_dataset
 from curation.errors import InputError
+from curation.run import curate
+from curation.steps.ordering import ORDER, Figure
+from curation.store.staging import Staging
 
+from ..whole_run import request, silent
 from .conftest import Audited, audit
 from .synthetic_dataset import FILTERS, SCORES, Spec, build, sample_id, table
 
@@ -44,6 +49,19 @@ def test_the_funnel_counts_every_row_once(audited: Audited, images: Path) -> Non
     assert funnel["closes"]
     assert funnel["steps"][-1]["left"] == funnel["kept"]
     assert all(check["holds"] for check in audited.figures["checks"])
+
+
+def test_filters_stand_in_the_order_in_which_they_judged(here: None, media: Path, tmp_path: Path) -> None:
+    """The funnel and the filters' section follow the order that the run settled, not the recipe or cost."""
+    names, out = ["quality", "exposure", "resolution"], tmp_path / "dataset"
+    asked = request(media, out, filters=["resolution", "exposure", {"quality": {"min_sharpness": 1000.0}}])
+    told = {"order": names, "figures": {name: Figure(1.0, 0.5, 9)._asdict() for name in names}}
+    Staging(str(out), asked.recipe_sha256()).write(ORDER, ORDER, pa.table({"order": [json.dumps(told)]}))
+    curate(asked, silent)
+    figures = audit(str(out), tmp_path / "audit").figures
+    assert [step["name"] for step in figures["funnel"]["steps"]] == [*names, "dedup", "errors"]
+    assert [row["name"] for row in figures["filters"]][:3] == names
+    assert figures["funnel"]["rejected"]["quality"] > 0
 
 
 def test_the_summary_is_what_was_written(audited: Audited) -> None:
