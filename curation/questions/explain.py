@@ -80,7 +80,8 @@ def _unknown(dataset: Dataset, wanted: str, uris: list[str | None]) -> InputErro
 def _clip(row: dict[str, Any], rules: Sequence[Rule], commit: Mapping[str, Any]) -> dict[str, Any]:
     scores = {name: value for name, value in (row.pop("scores") or {}).items() if value is not None}
     shown = [name for name in scores if not name.startswith(f"{DEDUP}_")]
-    checks = [_check(one, scores) for rule in rules for one in rule.thresholds if _applies(rule, row, scores)]
+    asked = [rule for rule in rules if _applies(rule, row, scores)]
+    checks = [_check(one, scores) for rule in asked for one in rule.thresholds]
     bounded = {check["score"] for check in checks}
     names = [rule.name for rule in rules]
     owner = {field: name for name in names for field in owned(name, shown, names)}
@@ -99,9 +100,27 @@ def _clip(row: dict[str, Any], rules: Sequence[Rule], commit: Mapping[str, Any])
         **row,
         "duplicate_of": original(row),
         "checks": checks,
+        "waiting": _waiting(row, asked, checks),
         "unbounded": others,
         "lineage": lineage,
     }
+
+
+def _waiting(
+    row: Mapping[str, Any], asked: Sequence[Rule], checks: Sequence[Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """Of a rejected clip that thresholds newer than its verdict let pass: the scores that they lack.
+
+    Such a row stays as it is until a run of `curate` measures and cuts it. None: it is rejected by them, too,
+    or by what is not known here: the split, or a filter in a file of its own.
+    """
+    known = {rule.name for rule in asked if rule.cost is not None}
+    if row["verdict"] != "rejected" or row["filter"] not in known:
+        return None
+    own = [check["passes"] for check in checks if check["filter"] == row["filter"]]
+    if any(check["passes"] is False for check in checks) or (own and not any(own)):
+        return None
+    return {"not_scored": [check["score"] for check in checks if check["passes"] is None]}
 
 
 def _applies(rule: Rule, row: Mapping[str, Any], scores: Mapping[str, float]) -> bool:

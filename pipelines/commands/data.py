@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,7 +58,7 @@ def explain(
 
 
 def _about(clip: dict[str, Any]) -> str:
-    lines = [f"{clip['sample_id']}  {clip['uri']}{_span(clip)}", f"  {_verdict(clip)}"]
+    lines = [f"{clip['sample_id']}  {clip['uri']}{_span(clip)}", f"  {_verdict(clip)}", *_waiting(clip)]
     lines += [_check(check) for check in clip["checks"]]
     lines += [f"    {one['score']:<32} {one['value']:>10.4g}" for one in clip["unbounded"]]
     if clip["caption"]:
@@ -79,6 +80,16 @@ def _verdict(clip: dict[str, Any]) -> str:
     by = f" by {clip['filter']}: {clip['reason']}" if clip["filter"] else ""
     detail = f" ({clip['detail']})" if clip["detail"] else ""
     return f"{clip['verdict'].upper()}{by}{detail}"
+
+
+def _waiting(clip: dict[str, Any]) -> Iterator[str]:
+    """Yield what to do about a rejected clip that newer thresholds let pass."""
+    if clip["waiting"] is not None:
+        unknown = ", ".join(clip["waiting"]["not_scored"])
+        lacks = f" (not known: {unknown})" if unknown else ""
+        version = clip["lineage"]["version"]
+        yield f"  but no threshold of version {version} rejects it{lacks}; it was never cut:"
+        yield "  it stays rejected until curate is run again, with a recipe that has these thresholds"
 
 
 def _check(check: dict[str, Any]) -> str:

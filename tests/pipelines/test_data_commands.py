@@ -64,4 +64,10 @@ def test_whatif_publishes_a_version(dataset: str) -> None:
     assert "published version 1: 1 rows, 0 kept" in text
     again = ask("whatif", dataset, "motion.min_flow=0.1", "--publish")
     assert (again["publication"]["published"], again["publication"]["funnel"]["kept"]) == (2, 1)
+    slower = ("motion.min_flow=0.01", "motion.max_flow=1")
+    assert "1 clips come back when curate is run" in say("whatif", dataset, *slower, "--publish")
+    text = say("explain", dataset, "b.mp4")
+    assert "REJECTED by motion: static" in text
+    assert "but no threshold of version 3 rejects it; it was never cut:\n  it stays rejected until" in text
+    assert "never cut" not in say("explain", dataset, "a.mp4")
     assert "come back only when they are cut" in refused("whatif", dataset, "motion.min_flow=0", "--publish")

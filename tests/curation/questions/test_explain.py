@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from curation.errors import InputError
 from curation.questions.explain import explain
+from curation.questions.whatif import look
 from curation.run import curate
+from curation.store.republish import republish
 
 from ..published_rows import a_row, publish_rows
 from ..whole_run import request, silent
@@ -36,6 +39,32 @@ def test_each_clip_of_a_file_with_scores_and_thresholds(here: None, media: Path,
     assert broken["detail"]
     sample_id = coins["sample_id"]
     assert explain(str(out), sample_id[:8])["clips"] == [coins] == explain(str(out), sample_id)["clips"]
+
+
+def test_a_clip_that_waits_to_be_cut_is_said_to(here: None, media: Path, tmp_path: Path) -> None:
+    """Under looser thresholds that were only published it stays rejected; a run with them brings it back."""
+    out = str(tmp_path / "dataset")
+
+    def filters(side: int, sharpness: float) -> list[Any]:
+        quality = {"min_sharpness": sharpness, "min_block_quality": None}
+        return [{"resolution": {"min_short_side": side}}, {"quality": quality}]
+
+    def clip(name: str) -> dict[str, Any]:
+        (found,) = explain(out, name)["clips"]
+        return {key: found[key] for key in ("verdict", "waiting")}
+
+    rejected = {"verdict": "rejected", "waiting": None}
+    curate(request(media, Path(out), filters=filters(160, 25)), silent)
+    assert clip("coins.png") == clip("carphone_pristine.mp4") == rejected
+    republish(look(out, ["quality.min_sharpness=20", "resolution.min_short_side=200"]), "two")
+    assert clip("coins.png") == {"verdict": "rejected", "waiting": {"not_scored": []}}
+    assert clip("text.png") == clip("carphone_pristine.mp4") == rejected
+    republish(look(out, ["resolution.min_short_side=140"]), "three")
+    lacking = {"verdict": "rejected", "waiting": {"not_scored": ["quality_sharpness", "quality_noise"]}}
+    assert clip("carphone_pristine.mp4") == lacking
+    curate(request(media, Path(out), filters=filters(140, 20), run_id="four"), silent)
+    assert clip("coins.png") == {"verdict": "kept", "waiting": None}
+    assert clip("carphone_pristine.mp4") == rejected  # its sharpness is known by now
 
 
 def test_what_fits_nothing_is_refused_with_what_is_near(tmp_path: Path) -> None:
