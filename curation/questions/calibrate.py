@@ -20,6 +20,14 @@ WORDS = {
 }
 
 
+class Label(NamedTuple):
+    """A line of the CSV."""
+
+    key: str  # a sample id, a file's name or its uri
+    keep: bool
+    line: int
+
+
 class Agreement(NamedTuple):
     """Clips that a bound lets pass against clips labelled `keep`; F1 is the first two's harmonic mean."""
 
@@ -39,9 +47,10 @@ def calibrate(uri: str, labels: str | Path, version: int | None = None) -> dict[
     dataset = open_dataset(uri, version)
     commit = newest(dataset.history())
     rules = rules_of(commit.get("recipe") or {}, dataset.score_names)
-    told = dict(_read(Path(labels)))
+    lines = list(_read(Path(labels)))
+    told = _agreed(lines, labels)
     rows = dataset.table(["sample_id", "uri", "verdict", "scores"]).to_pylist()
-    labelled = [(row, keep) for row in rows if (keep := _label(row, told)) is not None]
+    labelled = [(row, keep) for row in rows if (keep := _label(row, told, labels)) is not None]
     if not labelled:
         what = f"no clip of {uri} is named in {labels}"
         raise InputError(what, STEP, "name files as in the dataset's uri column, or by sample_id")
@@ -51,6 +60,7 @@ def calibrate(uri: str, labels: str | Path, version: int | None = None) -> dict[
         "version": dataset.version,
         "labelled": len(labelled),
         "keep": sum(keep for _, keep in labelled),
+        "repeated": len(lines) - len(told),
         "unknown": sorted(set(told) - used),
         "verdicts": agreement([(row["verdict"] == "kept", keep) for row, keep in labelled])._asdict(),
         "thresholds": [_compare(one, labelled) for rule in rules for one in rule.thresholds],
@@ -85,18 +95,22 @@ def suggest(scored: Sequence[tuple[float, bool]], side: str) -> tuple[float | No
 def _compare(one: Threshold, labelled: Sequence[tuple[dict[str, Any], bool]]) -> dict[str, Any]:
     scores = [((row["scores"] or {}).get(one.score), keep) for row, keep in labelled]
     scored = [(score, keep) for score, keep in scores if score is not None]
+    now = agreement([(not one.rejects(score), keep) for score, keep in scored])
     value, best = suggest(scored, one.side)
+    if best.f1 <= now.f1:
+        value, best = one.value, now
     return {
         **{key: getattr(one, key) for key in ("filter", "field", "score", "side", "value")},
         "scored": len(scored),
         "not_scored": len(scores) - len(scored),
-        "now": agreement([(not one.rejects(score), keep) for score, keep in scored])._asdict(),
-        "suggested": value if value is None else float(f"{value:.6g}"),
+        "now": now._asdict(),
+        "suggested": value if value is None or value == one.value else float(f"{value:.6g}"),
         "then": best._asdict(),
+        "gain": round(best.f1 - now.f1, 4),  # 0: the bound stays as it is
     }
 
 
-def _read(path: Path) -> Iterator[tuple[str, bool]]:
+def _read(path: Path) -> Iterator[Label]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -106,7 +120,8 @@ def _read(path: Path) -> Iterator[tuple[str, bool]]:
                 what = f"{path} has no columns file (or sample_id) and keep"
                 raise InputError(what, STEP, "name them in its first line")
             for line in reader:
-                yield line[key], _keep(line["keep"], path, reader.line_num)
+                number = reader.line_num
+                yield Label((line[key] or "").strip(), _keep(line["keep"], path, number), number)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {error}", STEP, "check the path") from error
 
@@ -122,6 +137,27 @@ def _keys(row: dict[str, Any]) -> tuple[str, str, str]:
     return row["sample_id"], row["uri"] or "", (row["uri"] or "").rpartition("/")[2]
 
 
-def _label(row: dict[str, Any], told: dict[str, bool]) -> bool | None:
-    """By sample id, by the whole uri, or by the file's name; None without a label."""
-    return next((told[key] for key in _keys(row) if key in told), None)
+def _agreed(lines: Sequence[Label], labels: str | Path) -> dict[str, Label]:
+    """The first label of each key. Raises InputError if a later one contradicts it."""
+    told: dict[str, Label] = {}
+    for label in lines:
+        _same(told.setdefault(label.key, label), label, labels)
+    return told
+
+
+def _label(row: dict[str, Any], told: dict[str, Label], labels: str | Path) -> bool | None:
+    """By sample id; else by the whole uri or the file's name, which must agree; None without a label."""
+    sample_id, *names = _keys(row)
+    if sample_id in told:
+        return told[sample_id].keep
+    found = [told[name] for name in names if name in told]
+    if found:
+        _same(found[0], found[-1], labels)
+    return found[0].keep if found else None
+
+
+def _same(label: Label, other: Label, labels: str | Path) -> None:
+    if label.keep != other.keep:
+        first, second = sorted((label, other), key=lambda one: one.line)
+        what = f"{labels}, lines {first.line} and {second.line}: {second.key} is both to be kept and not"
+        raise InputError(what, STEP, "leave one of them, or name files of the same name by their path")

@@ -54,7 +54,7 @@ def calibrate(
     version: Annotated[int | None, typer.Option(help="default: the newest")] = None,
     json: Json = False,
 ) -> None:
-    """Measure each threshold against labelled clips, and suggest the value that agrees with them best."""
+    """Measure each threshold against labelled clips, and suggest the value that agrees best, if one gains."""
     from curation.questions.calibrate import calibrate as compare
 
     result = compare(dataset, labels, version)
@@ -66,6 +66,8 @@ def calibrate(
     typer.echo(f"{header} {'suggested':>10} {'F1 then':>7} {'not scored':>10}")
     for one in result["thresholds"]:
         typer.echo(_compared(one))
+    if result["repeated"]:
+        typer.echo(f"labels that repeat others, counted once: {result['repeated']:,}")
     if result["unknown"]:
         typer.echo(f"not in the dataset: {', '.join(result['unknown'])}")
 
@@ -74,7 +76,8 @@ def _compared(one: dict[str, Any]) -> str:
     now, name = one["now"], f"{one['filter']}.{one['field']}"
     shown = [" -" if now[key] is None else f"{now[key]:.2f}" for key in ("precision", "recall", "f1")]
     line = f"{name:<34} {one['value']:>9g} {shown[0]:>9} {shown[1]:>7} {shown[2]:>6}"
-    return f"{line} {_value(one['suggested']):>10} {one['then']['f1']:>7.2f} {one['not_scored']:>10,}"
+    better = _value(one["suggested"]) if one["gain"] > 0 else "no gain"
+    return f"{line} {better:>10} {one['then']['f1']:>7.2f} {one['not_scored']:>10,}"
 
 
 def _outlook(result: dict[str, Any]) -> Iterator[str]:

@@ -55,6 +55,10 @@ def test_calibrate_is_a_table(dataset: str, tmp_path: Path) -> None:
     line = next(line for line in text.splitlines() if line.startswith("motion.min_flow"))
     assert line.split()[1:] == ["0.1", "1.00", "0.50", "0.67", "none", "1.00", "0"]
     assert ask("calibrate", dataset, str(labels))["labelled"] == 2
+    labels.write_text("file,keep\na.mp4,yes\nb.mp4,no\nb.mp4,no\n")
+    text = say("calibrate", dataset, str(labels))
+    assert "1.00    1.00   1.00    no gain    1.00" in text
+    assert "labels that repeat others, counted once: 1" in text
     assert "no columns" in refused("calibrate", dataset, __file__)
 
 

@@ -55,6 +55,34 @@ def test_a_bound_between_the_labels_is_suggested(dataset: str, tmp_path: Path) -
     assert calibrate(dataset, by_id)["thresholds"][0]["suggested"] == 0.5
 
 
+def test_a_bound_that_none_beats_is_left(dataset: str, tmp_path: Path) -> None:
+    """Where no other value agrees better, the present one stands, with no gain; twice said counts once."""
+    names, keep = [f"clip{n}.mp4" for n in range(6)], [False, *[True] * 5]
+    found = calibrate(dataset, labels(tmp_path / "l.csv", "file", [*names, *names], [*keep, *keep]))
+    (flow,) = found["thresholds"]
+    assert (found["labelled"], found["keep"], found["repeated"]) == (6, 5, 6)
+    assert (flow["suggested"], flow["gain"], flow["then"]) == (0.1, 0.0, flow["now"])
+    (other,) = calibrate(dataset, labels(tmp_path / "o.csv", "file", names, KEEP))["thresholds"]
+    assert (other["suggested"], other["gain"]) == (0.5, 0.25)
+
+
+def test_labels_that_contradict_each_other_are_refused(dataset: str, tmp_path: Path) -> None:
+    """The file and both lines are named, also where one names the file by its path."""
+    path = tmp_path / "l.csv"
+    for again in ("clip0.mp4", "/media/clip0.mp4"):
+        path.write_text(f"file,keep\nclip0.mp4,yes\nclip1.mp4,no\n{again},no\n")
+        with pytest.raises(InputError, match=rf"l\.csv, lines 2 and 4: {again} is both to be kept and not"):
+            calibrate(dataset, path)
+
+
+def test_a_clip_may_be_labelled_apart_from_its_file(dataset: str, tmp_path: Path) -> None:
+    """A sample id says more than the file that the clip is of."""
+    path = tmp_path / "l.csv"
+    path.write_text("file,keep\nclip0.mp4,yes\nclip0-0,no\nclip1.mp4,yes\n")
+    found = calibrate(dataset, path)
+    assert (found["labelled"], found["keep"]) == (2, 1)
+
+
 def test_labels_that_cannot_be_read_are_refused(dataset: str, tmp_path: Path) -> None:
     """A missing file, column or clip, or a word that is neither yes nor no, is an input error."""
     path = tmp_path / "l.csv"
