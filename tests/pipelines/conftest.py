@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 CANARY = "canary-f3a91c07d25e"  # a secret in the environment, which nothing may write down
+STOP = "from pipelines import cluster\nwith cluster.locked(): cluster.stop()"
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,7 @@ def command_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLi
         "RAY_ADDRESS": "http://127.0.0.1:9",  # a user's own; the recipe's cluster has to win
     }
     yield CommandLine(folder, env)
-    stop = "from pipelines import cluster\nwith cluster.locked(): cluster.stop()"
-    subprocess.run([sys.executable, "-c", stop], env=env, check=True)
+    subprocess.run([sys.executable, "-c", STOP], env=env, check=True)
 
 
 @pytest.fixture(scope="session")

@@ -17,18 +17,19 @@ import pytest
 from pipelines import services
 from pipelines.findings import Finding
 from tests.curation.sources.conftest import BUCKET, s3, s3_server
-from tests.pipelines.conftest import CommandLine
+from tests.pipelines.conftest import STOP, CommandLine
 
 __all__ = ["s3", "s3_server"]
 START = "from pipelines import cluster\nwith cluster.locked(): print(cluster.ensure(num_cpus=1))"
 
 
 @pytest.fixture(scope="module")
-def cluster(command_line: CommandLine) -> str:
-    """The address of a Ray cluster as commands start it; its fixture stops it."""
+def cluster(command_line: CommandLine) -> Iterator[str]:
+    """The address of a Ray cluster as commands start it, stopped after: later tests need more CPUs."""
     command = [sys.executable, "-c", START]
     done = subprocess.run(command, env=command_line.env, stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout.strip()
+    yield done.stdout.strip()
+    subprocess.run([sys.executable, "-c", STOP], env=command_line.env, check=True)
 
 
 class Open(BaseHTTPRequestHandler):
