@@ -1,15 +1,13 @@
 """Rejects what bears a watermark, a logo or a name: overlays that stand all the time, in a corner, or repeat.
 
 Sources: for videos, gradients that agree over frames (Dekel et al., CVPR 2017), here weighed against the
-patch's own surroundings, so that a still camera is no watermark, and what can be read in the mean of moving
-frames; for both, writing in a corner, as in cosmos-curate's artificial-text filter (10% margins), where
-captions are, or across the middle; the same writing three times or more, names of picture agencies, and for
-tiled marks a lattice of peaks in the autocorrelation of the frames' mean detail. Data-Juicer's
-video_watermark_filter is a classifier at 0.8: `weights` takes any such model, small enough for the memory
-limit of the process that decodes; none comes with the package, and without one there is no such score.
-
-A single image does not tell a logo without writing in its corner from the scene: that needs a classifier,
-and images have no score `logo`.
+patch's own surroundings, so that a still camera is no watermark; for both, writing in a corner, as in
+cosmos-curate's artificial-text filter (10% margins), where captions are, or across the middle; the same
+writing three times or more, names of picture agencies, for tiled marks a lattice of peaks in the
+autocorrelation of the frames' mean detail; and a small network of this package that finds what is laid over a
+picture or a clip's mean frame. Data-Juicer's video_watermark_filter is a classifier at 0.8: `weights` takes
+any such model, small enough for the memory limit of the process that decodes; without one there is no score
+`classifier`. Images have no score `logo`.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import AfterValidator, Field
 
 from curation.filters import Clip, Cost, Filter, Frames
-from curation.weights import located, package_version
+from curation.weights import file_digest, located, package_version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,12 +37,20 @@ def _located(weights: str | None) -> str | None:
 
 
 class Watermark(Filter):
-    """Bounds on five kinds of evidence."""
+    """Bounds on six kinds of evidence, and a classifier's."""
 
     cost: ClassVar = Cost.MODEL
     needs: ClassVar = (LOOK,)
-    version: ClassVar = 2
-    scores: ClassVar = ("logo", "constant_text", "stock_words", "repeated_text", "tiling", "classifier")
+    version: ClassVar = 3
+    scores: ClassVar = (
+        "logo",
+        "constant_text",
+        "stock_words",
+        "repeated_text",
+        "tiling",
+        "overlay",
+        "classifier",
+    )
     optional: ClassVar = ("logo", "classifier")
     thresholds: ClassVar = {
         "max_logo": ("logo", "max"),
@@ -52,6 +58,7 @@ class Watermark(Filter):
         "max_stock_words": ("stock_words", "max"),
         "max_repeated_text": ("repeated_text", "max"),
         "max_tiling": ("tiling", "max"),
+        "max_overlay": ("overlay", "max"),
         "max_classifier": ("classifier", "max"),
     }
     reasons: ClassVar = {
@@ -60,6 +67,7 @@ class Watermark(Filter):
         "max_stock_words": "stock_watermark",
         "max_repeated_text": "repeated_text",
         "max_tiling": "tiled_watermark",
+        "max_overlay": "overlaid",
         "max_classifier": "watermarked",
     }
 
@@ -78,6 +86,12 @@ class Watermark(Filter):
     max_tiling: float | None = Field(
         default=8.0, ge=0, description="deviations by which a lattice of marks stands out"
     )
+    max_overlay: float | None = Field(
+        default=0.9,
+        ge=0,
+        le=1,
+        description="probability that anything is laid over the picture, subtitles too, by the network",
+    )
     max_classifier: float | None = Field(
         default=0.8, ge=0, le=1, description="mean probability of a watermark by the model of `weights`"
     )
@@ -90,13 +104,12 @@ class Watermark(Filter):
         return (LOOK, COLOUR) if self.weights else (LOOK,)
 
     def revision(self) -> str | None:
-        """The package with the OCR's weights, and the classifier's. Raises InputError without them."""
-        ocr = package_version("rapidocr-onnxruntime", "PP-OCRv4", "ocr")
-        if not self.weights:
-            return ocr
-        from curation.marks import classifier
+        """The OCR's package, the network's hash, the classifier's. Raises InputError without one."""
+        from curation.marks import classifier, overlay
 
-        return f"{ocr}, {classifier.revision(self.weights)}"
+        ocr = package_version("rapidocr-onnxruntime", "PP-OCRv4", "ocr")
+        told = f"{ocr}, overlay {file_digest(overlay.WEIGHTS)}"
+        return f"{told}, {classifier.revision(self.weights)}" if self.weights else told
 
     def measure(self, clip: Clip) -> dict[str, float]:
         """Probabilities and shares from 0 to 1, counts, deviations; 0 where there is no evidence."""
@@ -109,27 +122,20 @@ class Watermark(Filter):
 
 
 def _of_video(clip: Clip) -> dict[str, float]:
-    from curation.marks import constancy, tiling
-    from curation.text import overlays, standing
+    from curation.marks import constancy, overlay, tiling
+    from curation.text import overlays
 
     frames, times = clip.frames(LOOK), clip.times(LOOK)
     maps = constancy.measure(frames)
     found = overlays.find(frames, times)
-    stands = [line for box, line in standing.find(frames, maps) if not _is_laid(box, found)]
     looks = [[one.line for one in found if one.track.at == at] for at in overlays.looks(times)]
     return {
         "logo": constancy.score(maps),
-        "constant_text": 1.0 if stands else _longest(found),
-        **_said([*looks, stands]),
+        "constant_text": _longest(found),
+        **_said(looks),
         "tiling": tiling.score(frames),
+        "overlay": overlay.score(maps.mean, maps.change),
     }
-
-
-def _is_laid(box: Box, found: Sequence[Writing]) -> bool:
-    """Whether it is known already that a box is an overlay, and of which kind."""
-    from curation.text import overlays
-
-    return any(one.kind == "overlay" and overlays.overlap(one.track.box, box) > 0.3 for one in found)
 
 
 def _longest(found: Sequence[Writing]) -> float:
@@ -148,7 +154,7 @@ def _is_named(one: Writing) -> bool:
 
 
 def _of_image(clip: Clip) -> dict[str, float]:
-    from curation.marks import tiling
+    from curation.marks import overlay, tiling
     from curation.text import ocr, overlays
 
     picture = clip.frames(IMAGE)[0]
@@ -159,7 +165,12 @@ def _of_image(clip: Clip) -> dict[str, float]:
         for box, line in zip(boxes, lines, strict=True)
     ]
     said = _said([lines])
-    return {"constant_text": float(any(named)), **said, "tiling": tiling.score(picture[None])}
+    return {
+        "constant_text": float(any(named)),
+        **said,
+        "tiling": tiling.score(picture[None]),
+        "overlay": overlay.score(picture),
+    }
 
 
 def _is_name(box: Box, shape: tuple[int, ...]) -> bool:

@@ -54,21 +54,16 @@ class Maps:
     """What each pixel of a clip does over time, all [H,W]."""
 
     frames: int  # that were looked at
+    mean: Floats  # grey levels
     steady: Floats  # length of the mean gradient, grey levels a pixel
     agreement: Floats  # 0 to 1
     change: Floats  # standard deviation of the grey level
-    edge: Mask  # whether gradients are strong, constant or not
     still: float  # share of the edges that agree: how little the scene moves
-
-    @property
-    def enough(self) -> bool:
-        """Whether there are so many frames that what agrees tells something."""
-        return self.frames >= LEAST_FRAMES
 
 
 def score(maps: Maps) -> float:
     """How surely a clip bears a mark in a corner: 0 to 1; 0 if it has too few frames."""
-    if not maps.enough:
+    if maps.frames < LEAST_FRAMES:
         return 0.0
     found = [candidate.odds(one, MODEL, BIAS) for one in described(maps)]
     return float(1 / (1 + np.exp(-max(found)))) if found else 0.0
@@ -98,11 +93,12 @@ def measure(frames: Bytes) -> Maps:
         cv2.accumulateSquare(frame, squares)
     steady, length = cv2.magnitude(across, down) / count, length / count
     agreement = steady / (length + 1)
-    variance = np.maximum(squares / count - (sums / count) ** 2, 0)
+    mean = sums / count
+    variance = np.maximum(squares / count - mean**2, 0)
     change = np.sqrt(variance)
     edge = length > LEVELS[0]
     still = float(((agreement > AGREE) & (steady > LEVELS[0])).sum() / max(1, edge.sum()))
-    return Maps(count, steady, agreement, change, edge, still)
+    return Maps(count, mean, steady, agreement, change, still)
 
 
 def _spread(count: int) -> NDArray[np.int64]:

@@ -14,12 +14,12 @@ from PIL import Image, ImageDraw
 
 from curation.errors import InputError
 from curation.filters import parse
-from curation.marks import classifier, constancy, tiling
+from curation.marks import classifier, constancy, overlay, tiling
 from curation.media.picture import PictureClip
 from curation.media.records import ClipRecord, ScanRequest
 from curation.media.scan import scan
 from curation.split import SplitConfig
-from curation.text import names, standing
+from curation.text import names
 from curation.text.ocr import Line
 
 from .. import drawn, footage, planted
@@ -129,26 +129,38 @@ def test_faint_tiles_stand_out_of_what_moves(images: Path) -> None:
 
 
 @pytest.mark.parametrize("still", [False, True])
-def test_a_faint_word_is_read_where_the_picture_moves(pan: footage.Pictures, still: bool) -> None:
-    """A word of low opacity amid a moving picture is overlaid; before a still camera nothing is told."""
+def test_a_faint_word_is_found(pan: footage.Pictures, still: bool) -> None:
+    """The network finds a word of a quarter's opacity amid a picture, whether the camera moves or not."""
     frames = [pan[0]] * 12 if still else pan[::4]
     layer = drawn.layer(640, 360)
-    ImageDraw.Draw(layer).text((190, 150), "DEMO", (255, 255, 255, 60), drawn.font("DejaVuSans-Bold", 80))
-    grey = np.array([cv2.cvtColor(drawn.over(one, layer), cv2.COLOR_RGB2GRAY) for one in frames])
-    said = [line.text for _, line in standing.find(grey, constancy.measure(grey))]
-    assert said == ([] if still else ["DEMO"])
+    ImageDraw.Draw(layer).text((190, 150), "DEMO", (255, 255, 255, 64), drawn.font("DejaVuSans-Bold", 80))
+    plain, marked = overlaid(frames), overlaid([drawn.over(one, layer) for one in frames])
+    assert plain < 0.5 < 0.9 < marked
 
 
-def test_a_sign_beside_which_all_moves_is_no_overlay(images: Path, animals: footage.Pictures) -> None:
-    """A page in a still part of the scene is not laid over it, however much moves elsewhere."""
-    page = cv2.imread(str(images / "page.png"), cv2.IMREAD_GRAYSCALE)[:, :280]
-    photo = cv2.imread(str(images / "astronaut.png"), cv2.IMREAD_GRAYSCALE)[:360, :360]
-    photo[80 : 80 + len(page), 40:320] = page
-    grey = np.array([cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in animals[::5]])
-    grey[:, :, :360] = photo
-    maps = constancy.measure(grey)
-    assert maps.still < standing.MOST_STILL
-    assert standing.find(grey, maps) == []
+def overlaid(frames: footage.Pictures) -> float:
+    """What the network says of frames."""
+    maps = constancy.measure(np.array([cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in frames]))
+    return overlay.score(maps.mean, maps.change)
+
+
+def test_a_logo_is_found_on_photographs(images: Path) -> None:
+    """Without any writing, a drawn mark in a photograph's corner is found, the photograph is not."""
+    found = []
+    for name in ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg"):
+        photo = footage.read(images / name)[0]
+        layer = drawn.layer(photo.shape[1], photo.shape[0])
+        layer.paste(drawn.mark(round(0.14 * min(photo.shape[:2])), Random(1)), (12, 12))
+        both = photo, drawn.over(photo, layer)
+        found.append([overlay.score(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY)) for one in both])
+    assert all(plain < 0.9 for plain, _ in found), found
+    assert sum(marked > 0.9 for _, marked in found) >= 3, found
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (40, 3), (3, 900), (2000, 1500)])
+def test_pictures_of_any_shape_have_a_score(shape: tuple[int, int]) -> None:
+    """Tiny, narrow and large pictures are told like any."""
+    assert 0 <= overlay.score(np.full(shape, 90, np.uint8)) < 0.5
 
 
 def test_names_in_corners_of_photographs(images: Path) -> None:
@@ -163,26 +175,26 @@ def test_names_in_corners_of_photographs(images: Path) -> None:
     ("place", "degrees", "found"), [((256, 300), 0, True), ((256, 256), 30, True), ((330, 300), 0, False)]
 )
 def test_words_across_photographs(images: Path, place: tuple[int, int], degrees: int, found: bool) -> None:
-    """A large word amid a photograph or on a slant across it counts, one beside its middle does not."""
+    """A large word amid a photograph or on a slant across it is read as a name, one beside its middle is not."""
     photo = footage.read(images / "astronaut.png")[0]
     layer = drawn.layer(512, 512)
     font = drawn.font("DejaVuSans-Bold", 60)
     ImageDraw.Draw(layer).text(place, "Holiday", (255, 255, 255, 200), font, anchor="mm")
     turned = layer.rotate(degrees, resample=Image.Resampling.BICUBIC)
     (rule,) = parse(["watermark"])
-    assert (rule.judge(PictureClip(drawn.over(photo, turned))).reason is not None) is found
+    assert rule.measure(PictureClip(drawn.over(photo, turned)))["constant_text"] == found
 
 
 @pytest.mark.parametrize(("middle", "degrees", "found"), [(256, 0, True), (80, 3, True), (80, 12, False)])
 def test_captions_and_names_that_lean_a_little(images: Path, middle: int, degrees: int, found: bool) -> None:
-    """A caption below a photograph counts, and a name in its corner that leans as a detector's boxes do."""
+    """Read as names are a caption below a photograph, and what leans in its corner as a detector's boxes do."""
     photo = footage.read(images / "astronaut.png")[0]
     layer = drawn.layer(512, 512)
     font = drawn.font("DejaVuSans-Bold", 24)
     ImageDraw.Draw(layer).text((middle, 480), "PixWorld", (255, 255, 255, 255), font, anchor="mm")
     leaning = layer.rotate(degrees, resample=Image.Resampling.BICUBIC, center=(middle, 480))
     (rule,) = parse(["watermark"])
-    assert bool(rule.judge(PictureClip(drawn.over(photo, leaning))).reason) is found
+    assert rule.measure(PictureClip(drawn.over(photo, leaning)))["constant_text"] == found
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,58 @@
+"""What is laid over a picture, as a small network sees it: logos, names, words across, tiles, captions.
+
+The network (131,000 weights of a byte each in `overlay.onnx`) marks cells of 8 pixels of a picture, or of a
+clip's mean frame and of how much each of its pixels changes. `tests/benchmarks/marks` trained it on overlays
+drawn over photographs, still or under a moving camera; what it finds is in LOG.md.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+WEIGHTS = Path(__file__).with_name("overlay.onnx")
+LONG_SIDE = 640  # pixels, as in training
+STEP = 16  # pixels that sides are a multiple of
+LEAST = 64  # pixels a side; the network needs eight cells
+
+
+def score(grey: NDArray[Any], change: Floats | None = None) -> float:
+    """How surely a picture bears an overlay, 0 to 1; arguments as of `logit`."""
+    return float(1 / (1 + np.exp(-logit(grey, change))))
+
+
+def logit(grey: NDArray[Any], change: Floats | None = None) -> float:
+    """The logarithm of the odds that a picture bears an overlay.
+
+    `grey` is a picture or a clip's mean frame [H,W] in grey levels, `change` the deviation of each pixel over
+    time [H,W] in grey levels; None for a picture.
+    """
+    scale = LONG_SIDE / max(grey.shape)
+    down, across = (max(LEAST, round(side * scale / STEP) * STEP) for side in grey.shape)
+    levels = (_resized(grey, (across, down)) - 128) / 64
+    moved = np.zeros_like(levels) if change is None else np.log1p(_resized(change, (across, down))) / 2
+    return float(_session().run(["logit"], {"picture": np.stack([levels, moved])[None]})[0][0])
+
+
+def _resized(values: NDArray[Any], size: tuple[int, int]) -> Floats:
+    shrinks = values.shape[1] > size[0]
+    resized: Floats = cv2.resize(
+        values.astype(np.float32), size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
+    return resized
+
+
+@cache
+def _session() -> Any:
+    """Loaded once a process, on one thread."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(WEIGHTS), options, providers=["CPUExecutionProvider"])
