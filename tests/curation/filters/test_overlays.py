@@ -175,7 +175,7 @@ def test_names_in_corners_of_photographs(images: Path) -> None:
     ("place", "degrees", "found"), [((256, 300), 0, True), ((256, 256), 30, True), ((330, 300), 0, False)]
 )
 def test_words_across_photographs(images: Path, place: tuple[int, int], degrees: int, found: bool) -> None:
-    """A large word amid a photograph or on a slant across it is read as a name, one beside its middle is not."""
+    """A large word amid a photograph or on a slant is read as a name, one beside its middle is not."""
     photo = footage.read(images / "astronaut.png")[0]
     layer = drawn.layer(512, 512)
     font = drawn.font("DejaVuSans-Bold", 60)
@@ -187,7 +187,7 @@ def test_words_across_photographs(images: Path, place: tuple[int, int], degrees:
 
 @pytest.mark.parametrize(("middle", "degrees", "found"), [(256, 0, True), (80, 3, True), (80, 12, False)])
 def test_captions_and_names_that_lean_a_little(images: Path, middle: int, degrees: int, found: bool) -> None:
-    """Read as names are a caption below a photograph, and what leans in its corner as a detector's boxes do."""
+    """A caption below a photograph counts, and a name in its corner that leans as boxes do."""
     photo = footage.read(images / "astronaut.png")[0]
     layer = drawn.layer(512, 512)
     font = drawn.font("DejaVuSans-Bold", 24)
