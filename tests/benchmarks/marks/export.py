@@ -87,15 +87,27 @@ def renamed(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def _loaded(path: Path) -> dict[str, Tensor]:
+    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return weights
+
+
 def main() -> None:
     """Export as the command line asks."""
     asked = argparse.ArgumentParser()
     asked.add_argument("weights", type=Path)
     asked.add_argument("out", type=Path)
     asked.add_argument("--width", type=float, default=1.0)
+    asked.add_argument("--other", type=Path, help="weights that went on from these, to be mixed in")
+    asked.add_argument("--share", type=float, default=0.35, help="of the other weights")
     given = asked.parse_args()
     marker = Marker(given.width)
-    marker.load_state_dict(torch.load(given.weights, map_location="cpu", weights_only=True))
+    marker.load_state_dict(_loaded(given.weights))
+    if given.other:
+        mixed, other = marker.state_dict(), _loaded(given.other)
+        for name, values in mixed.items():
+            if values.is_floating_point():
+                values.lerp_(other[name], given.share)
     scored, held = Scored(fused(marker.eval())).eval(), io.BytesIO()  # type: ignore[arg-type]
     torch.onnx.export(
         scored,

@@ -39,7 +39,7 @@ def draw(results: Path, seed: str, folder: Path) -> None:
         if part == "think":
             shown = compared(shown)
         if shown:
-            grid(shown).save(folder / f"samples-{part.replace('_', '-')}.webp", quality=60, method=6)
+            grid(shown).save(folder / f"samples-{part.replace('_', '-')}.webp", quality=50, method=6)
             print(f"{part}: {'; '.join(sample.told for sample in shown)}", flush=True)
     for name, log in (("backbones", "backbones-metrics.jsonl"), ("stages", "metrics.jsonl")):
         path = results / "runs" / seed / log
