@@ -37,7 +37,7 @@ def measures(
     height, width = steady.shape
     side = min(height, width)
     (top, bottom), (left, right) = ((edge.start, edge.stop) for edge in place)
-    around, ring = surroundings(place, (height, width), max(5, round(side * RING)))
+    around, ring = _ring(place, (height, width))
     if ring.sum() < 20:
         return None
     outside, outer = change[around][ring], steady[around][ring]
@@ -67,10 +67,9 @@ def odds(found: dict[str, float], model: dict[str, Term], bias: float) -> float:
     )
 
 
-def surroundings(
-    place: tuple[slice, slice], size: tuple[int, int], reach: int
-) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+def _ring(place: tuple[slice, slice], size: tuple[int, int]) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
     """The rectangle around a patch, and which of its pixels are outside of the patch by two or more."""
+    reach = max(5, round(min(size) * RING))
     rows, columns = (
         slice(max(0, edge.start - reach), min(full, edge.stop + reach))
         for edge, full in zip(place, size, strict=True)

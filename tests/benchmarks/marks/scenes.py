@@ -29,19 +29,15 @@ class Example:
 
 
 def example(
-    dice: random.Random,
-    pictures: list[Image.Image],
-    made_of: Parts,
-    size: tuple[int, int],
-    overlaid: float = 0.5,
+    dice: random.Random, pictures: list[Image.Image], made_of: Parts, size: tuple[int, int]
 ) -> Example:
-    """An example of (width, height) pixels."""
+    """An example of (width, height) pixels, overlaid or not."""
     # Overlays must not be sharper than pictures: most are drawn where the pictures have all their pixels.
     small = _scaled(size, dice.uniform(0.42, 0.75) if dice.random() < 0.75 else dice.uniform(0.75, 1))
     moves = dice.choices(("photograph", "still", "moving"), (0.5, 0.2, 0.3))[0]
-    mean, change = (_moving if moves == "moving" else _standing)(dice, pictures, small, moves)
+    mean, change = MAKERS[moves](dice, pictures, small)
     kind, marked = "", np.zeros((size[1] // CELL, size[0] // CELL), np.float32)
-    if dice.random() < overlaid:
+    if dice.random() < 0.5:
         kind, alpha, grey = overlay(dice, small, made_of)
         difference = alpha * (grey - mean)
         if not _seen(alpha, difference):
@@ -118,16 +114,20 @@ def _barred(dice: random.Random, grey: Floats) -> Floats:
     return barred
 
 
-def _standing(
-    dice: random.Random, pictures: list[Image.Image], size: tuple[int, int], moves: str
+def _photograph(
+    dice: random.Random, pictures: list[Image.Image], size: tuple[int, int]
 ) -> tuple[Floats, Floats]:
-    """A photograph, or a still camera before something that may move in a part of the picture."""
+    """A picture that has no time to change in."""
     mean = _cut(dice, pictures, size)
-    if moves == "photograph":
-        return mean, np.zeros_like(mean)
+    return mean, np.zeros_like(mean)
+
+
+def _still(dice: random.Random, pictures: list[Image.Image], size: tuple[int, int]) -> tuple[Floats, Floats]:
+    """A still camera before something that may move in a part of the picture."""
+    mean = _cut(dice, pictures, size)
     change = np.full_like(mean, dice.uniform(0.2, 2.5))
     if dice.random() < 0.6:
-        other, spread = _moving(dice, pictures, size, moves)
+        other, spread = _moving(dice, pictures, size)
         there = _blob(dice, size)
         mean, change = mean * (1 - there) + other * there, change * (1 - there) + spread * there
     return mean, change
@@ -142,9 +142,7 @@ def _blob(dice: random.Random, size: tuple[int, int]) -> Floats:
     return (1 / (1 + np.exp(np.clip(6 * (away - 1), -30, 30)))).astype(np.float32)
 
 
-def _moving(
-    dice: random.Random, pictures: list[Image.Image], size: tuple[int, int], _moves: str
-) -> tuple[Floats, Floats]:
+def _moving(dice: random.Random, pictures: list[Image.Image], size: tuple[int, int]) -> tuple[Floats, Floats]:
     """Mean and deviation of a camera that moves over one picture, or over some after one another."""
     shots = dice.choice((1, 1, 1, 2, 3))
     total, squares = np.zeros((2, size[1], size[0]), np.float32)
@@ -176,3 +174,6 @@ def _compressed(dice: random.Random, grey: Floats) -> Floats:
     held = io.BytesIO()
     Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).save(held, "JPEG", quality=dice.randint(45, 96))
     return np.asarray(Image.open(held), np.float32)
+
+
+MAKERS = {"photograph": _photograph, "still": _still, "moving": _moving}

@@ -144,6 +144,17 @@ def overlaid(frames: footage.Pictures) -> float:
     return overlay.score(maps.mean, maps.change)
 
 
+def test_a_sign_beside_which_all_moves_is_no_overlay(images: Path, animals: footage.Pictures) -> None:
+    """A page in a still part of the scene is not laid over it, however much moves elsewhere."""
+    page = cv2.imread(str(images / "page.png"), cv2.IMREAD_GRAYSCALE)[:, :280]
+    photo = cv2.imread(str(images / "astronaut.png"), cv2.IMREAD_GRAYSCALE)[:360, :360]
+    photo[80 : 80 + len(page), 40:320] = page
+    beside = [one.copy() for one in animals[::5]]
+    for one in beside:
+        one[:, :360] = photo[:, :, None]
+    assert overlaid(beside) < 0.9
+
+
 def test_a_logo_is_found_on_photographs(images: Path) -> None:
     """Without any writing, a drawn mark in a photograph's corner is found, the photograph is not."""
     found = []
