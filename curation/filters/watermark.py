@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from curation.text.overlays import Writing
 
 LOOK = Frames(fps=4, long_side=640, color="gray")
+SEEN = Frames(count=8, long_side=640, color="rgb")
 COLOUR = Frames(count=3, long_side=448, color="rgb")
 IMAGE = Frames(count=1, long_side=960, color="gray")
 MOST_READ = 16  # boxes of an image, the largest
@@ -40,8 +41,8 @@ class Watermark(Filter):
     """Bounds on six kinds of evidence, and a classifier's."""
 
     cost: ClassVar = Cost.MODEL
-    needs: ClassVar = (LOOK,)
-    version: ClassVar = 3
+    needs: ClassVar = (LOOK, SEEN)
+    version: ClassVar = 4
     scores: ClassVar = (
         "logo",
         "constant_text",
@@ -87,7 +88,7 @@ class Watermark(Filter):
         default=8.0, ge=0, description="deviations by which a lattice of marks stands out"
     )
     max_overlay: float | None = Field(
-        default=0.9,
+        default=0.92,
         ge=0,
         le=1,
         description="probability that anything is laid over the picture, subtitles too, by the network",
@@ -100,8 +101,8 @@ class Watermark(Filter):
     )
 
     def requires(self) -> tuple[Frames, ...]:
-        """Colour frames only for a classifier."""
-        return (LOOK, COLOUR) if self.weights else (LOOK,)
+        """Small colour frames only for a classifier."""
+        return (LOOK, SEEN, COLOUR) if self.weights else (LOOK, SEEN)
 
     def revision(self) -> str | None:
         """The OCR's package, the network's hash, the classifier's. Raises InputError without one."""
@@ -134,7 +135,7 @@ def _of_video(clip: Clip) -> dict[str, float]:
         "constant_text": _longest(found),
         **_said(looks),
         "tiling": tiling.score(frames),
-        "overlay": overlay.score(maps.mean, maps.change),
+        "overlay": overlay.score(clip.frames(SEEN).mean(axis=0), maps.change),
     }
 
 
@@ -169,7 +170,7 @@ def _of_image(clip: Clip) -> dict[str, float]:
         "constant_text": float(any(named)),
         **said,
         "tiling": tiling.score(picture[None]),
-        "overlay": overlay.score(picture),
+        "overlay": overlay.score(clip.frames(SEEN)[0]),
     }
 
 

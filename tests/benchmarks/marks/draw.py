@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 SOUNDS = "pix vid stock foto film media studio lab tv clip art sky nova red".split()  # noqa: SIM905
 SAID = "the a we never again what you know it night house come on yes no where is my train".split()  # noqa: SIM905
@@ -24,23 +24,21 @@ class Parts:
 
     fonts: list[Path]
     eastern: list[Path]  # fonts with Chinese or Japanese signs
-    logos: list[Image.Image]  # LA: brightness and alpha
+    logos: list[Image.Image]  # RGBA
 
 
 def parts(folder: Path) -> Parts:
-    """Of a folder with `fonts/` (eastern ones are named cjk*) and `logos/*.png`."""
+    """Of a folder with `fonts/` (eastern ones are named cjk*) and `logos/`."""
     fonts = sorted((folder / "fonts").iterdir())
     eastern = [path for path in fonts if path.name.startswith("cjk")]
-    logos = [Image.open(path).convert("LA") for path in sorted((folder / "logos").glob("*.png"))]
+    logos = [Image.open(path).convert("RGBA") for path in sorted((folder / "logos").iterdir())]
     return Parts([path for path in fonts if path not in eastern], eastern, logos)
 
 
-def overlay(dice: random.Random, size: tuple[int, int], made_of: Parts) -> tuple[str, Floats, Floats]:
-    """Its kind, alpha (0 to 1) and brightness (0 to 255), both [H,W], for a picture of (width, height)."""
+def overlay(dice: random.Random, size: tuple[int, int], made_of: Parts) -> tuple[str, Bytes]:
+    """Its kind and its colours and opacity [H,W,4], for a picture of (width, height)."""
     kind = dice.choices(list(KINDS), [weight for weight, _ in KINDS.values()])[0]
-    layer = KINDS[kind][1](dice, size, made_of)
-    grey, alpha = layer.convert("LA").split()
-    return kind, np.asarray(alpha, np.float32) / 255, np.asarray(grey, np.float32)
+    return kind, np.array(KINDS[kind][1](dice, size, made_of))
 
 
 def _empty(size: tuple[int, int]) -> Image.Image:
@@ -167,16 +165,21 @@ def _named(dice: random.Random, size: tuple[int, int], made_of: Parts) -> Image.
 
 
 def _logo_small(dice: random.Random, side: float, made_of: Parts) -> Image.Image:
-    """A logo of so many pixels in area's root, in its own brightness or in one."""
+    """A logo of so many pixels in area's root, in its own colours, in grey or in one colour."""
     found = dice.choice(made_of.logos)
     scale = side / (found.width * found.height) ** 0.5
     found = found.resize(
         (max(6, round(found.width * scale)), max(6, round(found.height * scale))), Image.Resampling.LANCZOS
     )
-    grey, alpha = found.split()
-    if dice.random() < 0.4 or min(grey.getextrema()) == 255:
-        grey = Image.new("L", found.size, round(sum(_colour(dice)) / 3))
-    return Image.merge("RGBA", (grey, grey, grey, alpha))
+    *colours, alpha = found.split()
+    drawn = all(low == 255 for low, _ in (colour.getextrema() for colour in colours))
+    chance = dice.random()
+    if drawn or chance < 0.3:
+        found = Image.new("RGBA", found.size, (*_colour(dice), 255))
+    elif chance < 0.4:
+        found = found.convert("L").convert("RGBA")
+    found.putalpha(alpha)
+    return found
 
 
 def _logo(dice: random.Random, size: tuple[int, int], made_of: Parts) -> Image.Image:
@@ -286,10 +289,10 @@ def _caption(dice: random.Random, size: tuple[int, int], made_of: Parts) -> Imag
 
 Maker = Callable[[random.Random, tuple[int, int], Parts], Image.Image]
 KINDS: dict[str, tuple[float, Maker]] = {
-    "name": (0.36, _named),
-    "logo": (0.24, _logo),
-    "badge": (0.1, _badge),
-    "across": (0.15, _across),
-    "tiled": (0.09, _tiled),
-    "caption": (0.06, _caption),
+    "name": (0.3, _named),
+    "logo": (0.34, _logo),
+    "badge": (0.14, _badge),
+    "across": (0.12, _across),
+    "tiled": (0.06, _tiled),
+    "caption": (0.04, _caption),
 }

@@ -1,4 +1,4 @@
-"""Writes a trained network as ONNX with weights of a byte: `python -m tests.benchmarks.marks.export IN OUT`.
+"""Writes a trained network as packed ONNX: `python -m tests.benchmarks.marks.export IN OUT.onnx.xz`.
 
 Needs the package `onnx`, which omnivideo itself does not.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import lzma
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,10 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from tests.benchmarks.marks.network import Marker, of_picture
+from tests.benchmarks.marks.network import WIDTH, Marker, of_picture
 
 SMALLEST = 256  # weights; what has fewer stays as it is
+FINE, COARSE = 127, 23  # steps from 0 to the largest weight: of convolutions of one channel, of all others
 
 
 class Scored(nn.Module):
@@ -29,7 +31,7 @@ class Scored(nn.Module):
         self.marker = marker
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """[B] logits of pictures [B,2,H,W] and [B,H/8,W/8] of their cells."""
+        """[B] logits of pictures [B,4,H,W] and [B,H/8,W/8] of their cells."""
         cells = self.marker(pictures)
         return of_picture(cells), cells[:, 0]
 
@@ -46,14 +48,15 @@ def fused(module: nn.Module) -> nn.Module:
 
 
 def in_bytes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """With every large weight as signed bytes and a scale for each of its outputs."""
+    """With every large weight as signed bytes of few values and a scale for each of its outputs."""
     graph, nodes, kept = model.graph, [], []
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
         if values.dtype != np.float32 or values.size < SMALLEST:
             kept.append(tensor)
             continue
-        scale = np.abs(values.reshape(len(values), -1)).max(axis=1) / 127 + 1e-12
+        steps = FINE if values.ndim == 4 and values.shape[1] == 1 else COARSE
+        scale = np.abs(values.reshape(len(values), -1)).max(axis=1) / steps + 1e-12
         shape = (-1, *[1] * (values.ndim - 1))
         whole = np.round(values / scale.reshape(shape)).astype(np.int8)
         kept += [
@@ -87,31 +90,19 @@ def renamed(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _loaded(path: Path) -> dict[str, Tensor]:
-    weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return weights
-
-
 def main() -> None:
     """Export as the command line asks."""
     asked = argparse.ArgumentParser()
     asked.add_argument("weights", type=Path)
     asked.add_argument("out", type=Path)
-    asked.add_argument("--width", type=float, default=1.0)
-    asked.add_argument("--other", type=Path, help="weights that went on from these, to be mixed in")
-    asked.add_argument("--share", type=float, default=0.35, help="of the other weights")
+    asked.add_argument("--width", type=float, default=WIDTH)
     given = asked.parse_args()
     marker = Marker(given.width)
-    marker.load_state_dict(_loaded(given.weights))
-    if given.other:
-        mixed, other = marker.state_dict(), _loaded(given.other)
-        for name, values in mixed.items():
-            if values.is_floating_point():
-                values.lerp_(other[name], given.share)
+    marker.load_state_dict(torch.load(given.weights, map_location="cpu", weights_only=True))
     scored, held = Scored(fused(marker.eval())).eval(), io.BytesIO()  # type: ignore[arg-type]
     torch.onnx.export(
         scored,
-        (torch.zeros(1, 2, 368, 640),),
+        (torch.zeros(1, 4, 368, 640),),
         held,
         input_names=["picture"],
         output_names=["logit", "cells"],
@@ -123,7 +114,8 @@ def main() -> None:
         opset_version=17,
         dynamo=False,
     )
-    given.out.write_bytes(renamed(in_bytes(onnx.load_from_string(held.getvalue()))).SerializeToString())
+    model = renamed(in_bytes(onnx.load_from_string(held.getvalue())))
+    given.out.write_bytes(lzma.compress(model.SerializeToString(), preset=9 | lzma.PRESET_EXTREME))
     print(f"{given.out}: {given.out.stat().st_size} bytes")
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+WIDTH = 1.2  # of the network that comes with the package
 HIGHEST = 8  # cells: an overlay is at least so many, and their mean is the picture's logit
 
 
@@ -36,12 +37,12 @@ class Block(nn.Module):
 
 
 class Marker(nn.Module):
-    """[B,2,H,W] mean and change to [B,1,H/8,W/8] logits; H and W are multiples of 16."""
+    """[B,4,H,W] colours and change to [B,1,H/8,W/8] logits; H and W are multiples of 16."""
 
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, width: float = WIDTH) -> None:
         super().__init__()
         stem, low, middle, high = (round(channels * width / 4) * 4 for channels in (16, 24, 40, 64))
-        self.low = nn.Sequential(_conv(2, stem, 3, 2), _conv(stem, low, 3, 2), Block(low, low, 2 * low))
+        self.low = nn.Sequential(_conv(4, stem, 3, 2), _conv(stem, low, 3, 2), Block(low, low, 2 * low))
         self.middle = nn.Sequential(
             Block(low, middle, 3 * low, stride=2),
             Block(middle, middle, 3 * middle),
@@ -71,5 +72,5 @@ def of_picture(logits: Tensor) -> Tensor:
 
 
 def inputs(mean: Tensor, change: Tensor) -> Tensor:
-    """[B,H,W] grey levels and deviations to what the network takes."""
-    return torch.stack(((mean - 128) / 64, torch.log1p(change) / 2), dim=1)
+    """[B,3,H,W] colours, 0 to 255, and [B,1,H,W] deviations to what the network takes."""
+    return torch.cat(((mean - 128) / 64, torch.log1p(change) / 2), dim=1)

@@ -1,7 +1,7 @@
 """Trains the network on overlays over photographs: `python -m tests.benchmarks.marks.train PHOTOS PARTS OUT`.
 
-PHOTOS has `train/` and `val/` with grey JPEGs, PARTS `fonts/` and `logos/`; which ones made the network that
-comes with the package is in LOG.md. `export` writes it as `curation/marks/overlay.onnx`.
+PHOTOS has `train/` and `val/` with pictures, PARTS `fonts/` and `logos/`; which ones made the network that
+comes with the package is in LOG.md. `export` writes it as `curation/marks/overlay.onnx.xz`.
 """
 
 from __future__ import annotations
@@ -9,81 +9,136 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 import os
 import random
+import threading
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset
 
-from tests.benchmarks.marks.draw import KINDS, Parts, parts
-from tests.benchmarks.marks.network import Marker, inputs, of_picture
-from tests.benchmarks.marks.scenes import example
+from tests.benchmarks.marks.draw import KINDS, Parts, overlay, parts
+from tests.benchmarks.marks.network import WIDTH, Marker, inputs, of_picture
+from tests.benchmarks.marks.scenes import PHOTOGRAPH, Examples, Pictures, Scenes, examples
 
-SIZES = ((640, 368), (640, 480))
-CODED = 45.0  # steps of the logarithm that a deviation is held in
-Batch = tuple[Tensor, Tensor, Tensor, list[str]]
+# What a picture is shown at, and at what scale an overlay is drawn: it must not be sharper than pictures are.
+SIZES = ((640, 368), (640, 480), (480, 640))
+SCALES = (0.4, 0.5, 0.6, 0.7, 0.85, 1.0)
+DRAWN = 16  # overlays at once
+NAMES = list(KINDS)
+Bucket = tuple[tuple[int, int], tuple[int, int]]  # shown and drawn at: width and height
+BUCKETS: list[Bucket] = [
+    (size, (round(size[0] * scale / 16) * 16, round(size[1] * scale / 16) * 16))
+    for size in SIZES
+    for scale in SCALES
+]
 
 
-class Examples(IterableDataset[Batch]):
-    """Batches without an end, each of one size."""
+class Layers(IterableDataset[tuple[int, Tensor, Tensor]]):
+    """Overlays without an end: their bucket, [DRAWN,4,H,W] and [DRAWN] kinds."""
 
-    def __init__(self, pictures: list[Image.Image], made_of: Parts, batch: int, seed: int) -> None:
-        self.pictures, self.made_of, self.batch, self.seed = pictures, made_of, batch, seed
+    def __init__(self, made_of: Parts, seed: int) -> None:
+        self.made_of, self.seed = made_of, seed
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[tuple[int, Tensor, Tensor]]:
         worker = torch.utils.data.get_worker_info()
-        dice = random.Random(f"{self.seed} {worker.id if worker else 0}")
-        while True:
-            size = dice.choice(SIZES)
-            made = [example(dice, self.pictures, self.made_of, size) for _ in range(self.batch)]
-            yield (
-                torch.from_numpy(np.stack([one.mean.round().astype(np.uint8) for one in made])),
-                torch.from_numpy(np.stack([_coded(one.change) for one in made])),
-                torch.from_numpy(np.stack([one.marked for one in made])).to(torch.int8),
-                [("photo " if one.change.max() == 0 else "clip ") + one.kind for one in made],
+        number = worker.id if worker else 0
+        dice = random.Random(f"{self.seed} {number}")
+        for turn in count(number * 5):
+            bucket = turn % len(BUCKETS)
+            kinds, layers = zip(
+                *(overlay(dice, BUCKETS[bucket][1], self.made_of) for _ in range(DRAWN)), strict=True
             )
+            stacked = torch.from_numpy(np.stack(layers)).permute(0, 3, 1, 2).contiguous()
+            yield bucket, stacked, torch.tensor([NAMES.index(kind) for kind in kinds])
 
 
-def _coded(change: NDArray[np.float32]) -> NDArray[np.uint8]:
-    return (np.log1p(change) * CODED).round().astype(np.uint8)
+class Pool:
+    """The newest so many examples of something; what is taken from it is random."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.held, self.added = most, list[Tensor](), 0
+
+    def add(self, *parts_of: Tensor) -> None:
+        """Some, each part [N,...]; those before are forgotten first."""
+        if not self.held:
+            self.held = [part.new_zeros(self.most, *part.shape[1:]) for part in parts_of]
+        where = torch.arange(self.added, self.added + len(parts_of[0])) % self.most
+        for held, part in zip(self.held, parts_of, strict=True):
+            held[where.to(held.device)] = part
+        self.added += len(parts_of[0])
+
+    def drawn(self, number: int) -> list[Tensor]:
+        """So many, some perhaps twice."""
+        full = min(self.added, self.most)
+        where = torch.randint(full, (number,), device=self.held[0].device)
+        return [held[where] for held in self.held]
 
 
-def taken(mean: Tensor, change: Tensor) -> Tensor:
-    """What the network takes, of a batch's bytes."""
-    shown = inputs(mean.float(), torch.expm1(change.float() / CODED))
-    return shown.contiguous(memory_format=torch.channels_last)
+class Source:
+    """Batches of one size each: scenes made here, overlays drawn by other processes meanwhile."""
 
+    def __init__(self, folder: Path, made_of: Parts, given: argparse.Namespace, seed: int) -> None:
+        self.given, self.pictures = given, Pictures.opened(folder, given.device)
+        self.layers = [Pool(given.held) for _ in BUCKETS]
+        self.scenes = [Pool(given.held) for _ in BUCKETS]
+        drawn = DataLoader(
+            Layers(made_of, seed), batch_size=None, num_workers=given.workers, prefetch_factor=4
+        )
+        self.ended = False
+        threading.Thread(target=self._collect, args=(drawn,), daemon=True).start()
+        while not all(pool.added for pool in self.layers):
+            time.sleep(0.1)
 
-def opened(folder: Path) -> list[Image.Image]:
-    """All pictures of a folder, grey, in memory."""
-    return [Image.open(path).convert("L") for path in sorted(folder.iterdir())]
+    def _collect(self, drawn: DataLoader[tuple[int, Tensor, Tensor]]) -> None:
+        for bucket, layers, kinds in drawn:
+            self.layers[bucket].add(layers.to(self.given.device), kinds.to(self.given.device))
+            if self.ended:
+                return
+
+    def batch(self, number: int) -> tuple[Examples, list[str]]:
+        """Examples, and of each its medium and its overlay's kind."""
+        at = random.randrange(len(BUCKETS))
+        size, small = BUCKETS[at]
+        if not self.scenes[at].added or random.random() < 1 / self.given.reuse:
+            made = self.pictures.scenes(number, small)
+            self.scenes[at].add(made.mean.byte(), made.change.half(), made.medium)
+        mean, change, medium = self.scenes[at].drawn(number)
+        scenes = Scenes(mean.float(), change.float(), medium)
+        layers, kinds = self.layers[at].drawn(number)
+        wanted = torch.rand(number, device=mean.device) < 0.5
+        made_of = examples(scenes, layers.float(), wanted, size)
+        told = zip(medium.tolist(), kinds.tolist(), made_of.overlaid.tolist(), strict=True)
+        return made_of, [
+            ("photo " if medium == PHOTOGRAPH else "clip ") + (NAMES[kind] if overlaid else "")
+            for medium, kind, overlaid in told
+        ]
 
 
 def loss_of(logits: Tensor, marked: Tensor, overlaid: Tensor) -> Tensor:
     """Cross entropy of the cells that can be told, and of whole pictures."""
     told = (marked >= 0).float()
-    target = marked.clamp(0, 1).float()
+    target = marked.clamp(0, 1)
     weight = told * (1 + 2 * target)
     cells = F.binary_cross_entropy_with_logits(logits[:, 0], target, weight)
     whole = F.binary_cross_entropy_with_logits(of_picture(logits), overlaid.float())
     return 4 * cells + 0.5 * whole
 
 
-def judged(model: Marker, batches: list[Batch], device: str) -> dict[str, object]:
+def judged(model: Marker, batches: list[tuple[Examples, list[str]]]) -> dict[str, object]:
     """Recall of each kind where one, two and five clean pictures in a hundred are called overlaid."""
     scores: dict[str, list[float]] = {}
     model.eval()
     with torch.inference_mode():
-        for mean, change, _, kinds in batches:
-            found = of_picture(model(taken(mean.to(device), change.to(device))).float())
+        for made, kinds in batches:
+            found = of_picture(model(inputs(made.mean, made.change)).float())
             for kind, score in zip(kinds, found.tolist(), strict=True):
                 scores.setdefault(kind, []).append(score)
     model.train()
@@ -98,13 +153,13 @@ def judged(model: Marker, batches: list[Batch], device: str) -> dict[str, object
     return report
 
 
-def varied(mean: Tensor, change: Tensor, marked: Tensor) -> tuple[Tensor, Tensor]:
-    """What the network takes of a batch's bytes, and the cells: mirrored, lighter, of other contrast."""
-    shown = taken(mean, change)
-    shape = (len(shown), 1, 1)
+def varied(made: Examples) -> tuple[Tensor, Tensor]:
+    """What the network takes of a batch, and its cells: mirrored, lighter, of other contrast."""
+    shown, marked = inputs(made.mean, made.change), made.marked
+    shape = (len(shown), 1, 1, 1)
     gain = torch.empty(shape, device=shown.device).uniform_(0.75, 1.25)
     more = torch.empty(shape, device=shown.device).uniform_(-0.3, 0.3)
-    shown[:, 0] = shown[:, 0] * gain + more + 0.01 * torch.randn_like(shown[:, 0])
+    shown[:, :3] = shown[:, :3] * gain + more + 0.01 * torch.randn_like(shown[:, :3])
     if torch.rand(()) < 0.5:
         shown, marked = shown.flip(3), marked.flip(2)
     return shown.contiguous(memory_format=torch.channels_last), marked
@@ -117,58 +172,66 @@ def arguments() -> argparse.Namespace:
     asked.add_argument("parts", type=Path)
     asked.add_argument("out", type=Path)
     asked.add_argument("--seconds", type=float, default=900)
-    asked.add_argument("--width", type=float, default=1.0)
-    asked.add_argument("--start", type=Path, help="weights to go on from")
-    asked.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    asked.add_argument("--widths", type=float, nargs="+", default=[WIDTH], help="networks to train at once")
+    asked.add_argument("--start", type=Path, help="weights to go on from, of the first width")
+    asked.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 1) - 1))
     asked.add_argument("--batch", type=int, default=128)
-    asked.add_argument("--reuse", type=int, default=4, help="steps for each new batch")
-    asked.add_argument("--held", type=int, default=12, help="batches that steps choose from")
+    asked.add_argument("--reuse", type=int, default=4, help="times that a scene is shown")
+    asked.add_argument("--held", type=int, default=768, help="scenes and overlays of each size")
     asked.add_argument("--validation", type=int, default=0, help="batches")
     asked.add_argument("--rate", type=float, default=3e-3)
     asked.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return asked.parse_args()
 
 
-def follow(average: Marker, model: Marker, kept: float) -> None:
-    """Moves the mean of weights towards the weights."""
-    for old, new in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if old.is_floating_point():
-            old.lerp_(new, 1 - kept)
-        else:
-            old.copy_(new)
+class Trainee:
+    """A network, the mean of its weights over the last steps, and its optimiser."""
 
+    def __init__(self, width: float, given: argparse.Namespace) -> None:
+        self.width, self.device, self.rate = width, given.device, given.rate
+        self.model = Marker(width).to(given.device, memory_format=torch.channels_last)
+        if given.start and width == given.widths[0]:
+            held = torch.load(given.start, map_location=given.device, weights_only=True)
+            self.model.load_state_dict(held)
+        self.average = copy.deepcopy(self.model)
+        self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=given.rate, weight_decay=0.02)
 
-def trained(given: argparse.Namespace, source: Iterator[Batch]) -> tuple[Marker, int]:
-    """The mean of weights after so many seconds, and how many steps these were."""
-    model = Marker(given.width).to(given.device, memory_format=torch.channels_last)
-    if given.start:
-        model.load_state_dict(torch.load(given.start, map_location=given.device, weights_only=True))
-    average = copy.deepcopy(model)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=given.rate, weight_decay=0.02)
-    started, step, held = time.monotonic(), 0, []
-    while (share := (time.monotonic() - started) / given.seconds) < 1:
-        if step % given.reuse == 0:
-            *parts_of, kinds = next(source)
-            overlaid = torch.tensor([not kind.endswith(" ") for kind in kinds])
-            held = [*held[1 - given.held :], [part.to(given.device) for part in (*parts_of, overlaid)]]
-        rate = given.rate * min(1, (step + 1) / 200) * (0.01 + 0.99 * (1 + np.cos(np.pi * share)) / 2)
-        for group in optimiser.param_groups:
+    def step(self, number: int, share: float, shown: Tensor, marked: Tensor, overlaid: Tensor) -> Tensor:
+        """One step, its number and `share` of the time gone; gives the loss."""
+        rate = self.rate * min(1, (number + 1) / 200) * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)
+        for group in self.optimiser.param_groups:
             group["lr"] = rate
-        mean, change, marked, overlaid = random.choice(held)
-        shown, marked = varied(mean, change, marked)
-        with torch.autocast(given.device, torch.bfloat16):
-            logits = model(shown)
+        with torch.autocast(self.device, torch.bfloat16):
+            logits = self.model(shown)
         loss = loss_of(logits.float(), marked, overlaid)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        follow(average, model, min(0.998, step / (step + 20)))
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self._follow(min(0.998, number / (number + 20)))
+        return loss
+
+    @torch.no_grad()
+    def _follow(self, kept: float) -> None:
+        old, new = (list(model.state_dict().values()) for model in (self.average, self.model))
+        floats = [at for at, values in enumerate(old) if values.is_floating_point()]
+        torch._foreach_lerp_([old[at] for at in floats], [new[at] for at in floats], 1 - kept)
+
+
+def trained(given: argparse.Namespace, source: Source) -> tuple[list[Trainee], int]:
+    """The networks after so many seconds, and how many steps these were."""
+    trainees = [Trainee(width, given) for width in given.widths]
+    started, step = time.monotonic(), 0
+    while (share := (time.monotonic() - started) / given.seconds) < 1:
+        made, _ = source.batch(given.batch)
+        shown, marked = varied(made)
+        losses = [trainee.step(step, share, shown, marked, made.overlaid) for trainee in trainees]
         step += 1
-        if step % 50 == 0:
-            spent = share * given.seconds
-            print(f"{spent:.0f} s, step {step}, rate {rate:.4f}, loss {loss.item():.3f}", flush=True)
-    return average, step
+        if step % 100 == 0:
+            told = ", ".join(f"{loss.item():.3f}" for loss in losses)
+            drawn = sum(pool.added for pool in source.layers)
+            print(f"{share * given.seconds:.0f} s, step {step}, {drawn} overlays, loss {told}", flush=True)
+    return trainees, step
 
 
 def main() -> None:
@@ -177,18 +240,18 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(2)
     made_of = parts(given.parts)
-
-    def batches(folder: str, seed: int) -> Iterator[Batch]:
-        data = Examples(opened(given.pictures / folder), made_of, given.batch, seed)
-        return iter(DataLoader(data, batch_size=None, num_workers=given.workers, prefetch_factor=2))
-
-    model, step = trained(given, batches("train", random.randrange(1 << 30) if given.start else 0))
-    torch.save(model.state_dict(), given.out / "marker.pt")
+    source = Source(given.pictures / "train", made_of, given, random.randrange(1 << 30) if given.start else 0)
+    trainees, step = trained(given, source)
+    source.ended = True
+    for trainee in trainees:
+        torch.save(trainee.average.state_dict(), given.out / f"marker-{trainee.width}.pt")
     report: dict[str, object] = {"steps": step, "batch": given.batch, "reuse": given.reuse}
     if given.validation:
-        source = batches("val", 1)
-        report |= judged(model, [next(source) for _ in range(given.validation)], given.device)
+        held = Source(given.pictures / "val", made_of, given, 1)
+        batches = [held.batch(given.batch) for _ in range(given.validation)]
+        report |= {str(trainee.width): judged(trainee.average, batches) for trainee in trainees}
     print(json.dumps(report), flush=True)
+    os._exit(0)  # what draws overlays has no end
 
 
 if __name__ == "__main__":

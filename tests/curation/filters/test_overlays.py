@@ -26,6 +26,7 @@ from .. import drawn, footage, planted
 
 pytest.importorskip("rapidocr_onnxruntime")
 FILTERS = ("text_overlay", "subtitles", "watermark")
+LIMIT = 0.92  # of the network's score
 
 
 @pytest.fixture(scope="module")
@@ -135,43 +136,41 @@ def test_a_faint_word_is_found(pan: footage.Pictures, still: bool) -> None:
     layer = drawn.layer(640, 360)
     ImageDraw.Draw(layer).text((190, 150), "DEMO", (255, 255, 255, 64), drawn.font("DejaVuSans-Bold", 80))
     plain, marked = overlaid(frames), overlaid([drawn.over(one, layer) for one in frames])
-    assert plain < 0.5 < 0.9 < marked
+    assert plain < 0.5 < LIMIT < marked
 
 
 def overlaid(frames: footage.Pictures) -> float:
     """What the network says of frames."""
     maps = constancy.measure(np.array([cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) for one in frames]))
-    return overlay.score(maps.mean, maps.change)
+    return overlay.score(np.mean(frames, axis=0), maps.change)
 
 
-def test_a_sign_beside_which_all_moves_is_no_overlay(images: Path, animals: footage.Pictures) -> None:
-    """A page in a still part of the scene is not laid over it, however much moves elsewhere."""
-    page = cv2.imread(str(images / "page.png"), cv2.IMREAD_GRAYSCALE)[:, :280]
-    photo = cv2.imread(str(images / "astronaut.png"), cv2.IMREAD_GRAYSCALE)[:360, :360]
-    photo[80 : 80 + len(page), 40:320] = page
+def test_what_stands_still_beside_what_moves_is_no_overlay(images: Path, animals: footage.Pictures) -> None:
+    """A still part of the scene is not laid over it, however much moves elsewhere."""
+    photo = footage.read(images / "astronaut.png")[0][:360, :360]
     beside = [one.copy() for one in animals[::5]]
     for one in beside:
-        one[:, :360] = photo[:, :, None]
-    assert overlaid(beside) < 0.9
+        one[:, :360] = photo
+    assert overlaid(beside) < LIMIT
 
 
 def test_a_logo_is_found_on_photographs(images: Path) -> None:
     """Without any writing, a drawn mark in a photograph's corner is found, the photograph is not."""
     found = []
-    for name in ("astronaut.png", "coffee.png", "chelsea.png", "rocket.jpg"):
+    for name in ("astronaut.png", "coffee.png", "motorcycle_left.png", "rocket.jpg"):
         photo = footage.read(images / name)[0]
         layer = drawn.layer(photo.shape[1], photo.shape[0])
         layer.paste(drawn.mark(round(0.14 * min(photo.shape[:2])), Random(1)), (12, 12))
         both = photo, drawn.over(photo, layer)
-        found.append([overlay.score(cv2.cvtColor(one, cv2.COLOR_RGB2GRAY)) for one in both])
-    assert all(plain < 0.9 for plain, _ in found), found
-    assert sum(marked > 0.9 for _, marked in found) >= 3, found
+        found.append([overlay.score(one) for one in both])
+    assert all(plain < LIMIT for plain, _ in found), found
+    assert sum(marked > LIMIT for _, marked in found) >= 3, found
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (40, 3), (3, 900), (2000, 1500)])
 def test_pictures_of_any_shape_have_a_score(shape: tuple[int, int]) -> None:
     """Tiny, narrow and large pictures are told like any."""
-    assert 0 <= overlay.score(np.full(shape, 90, np.uint8)) < 0.5
+    assert 0 <= overlay.score(np.full((*shape, 3), 90, np.uint8)) < 0.5
 
 
 def test_names_in_corners_of_photographs(images: Path) -> None:
