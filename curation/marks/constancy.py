@@ -54,7 +54,6 @@ class Maps:
     """What each pixel of a clip does over time, all [H,W]."""
 
     frames: int  # that were looked at
-    mean: Floats  # grey levels
     steady: Floats  # length of the mean gradient, grey levels a pixel
     agreement: Floats  # 0 to 1
     change: Floats  # standard deviation of the grey level
@@ -93,12 +92,11 @@ def measure(frames: Bytes) -> Maps:
         cv2.accumulateSquare(frame, squares)
     steady, length = cv2.magnitude(across, down) / count, length / count
     agreement = steady / (length + 1)
-    mean = sums / count
-    variance = np.maximum(squares / count - mean**2, 0)
+    variance = np.maximum(squares / count - (sums / count) ** 2, 0)
     change = np.sqrt(variance)
     edge = length > LEVELS[0]
     still = float(((agreement > AGREE) & (steady > LEVELS[0])).sum() / max(1, edge.sum()))
-    return Maps(count, mean, steady, agreement, change, still)
+    return Maps(count, steady, agreement, change, still)
 
 
 def _spread(count: int) -> NDArray[np.int64]:

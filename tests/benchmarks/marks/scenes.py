@@ -70,26 +70,24 @@ class Pictures:
         """Mean and deviation of a camera that moves over one picture, or over some after one another."""
         device = self.values.device
         reach = 1 + _uniform(self.sides, count, 0.02, 0.6).flatten() ** 1.5
-        cuts = [_cut(self, count, size) for _ in range(SHOTS)]
+        cuts = zip(*(_cut(self, count, size) for _ in range(SHOTS)), strict=True)
+        indices, centres, halves = (torch.stack(kind) for kind in cuts)
         paths = torch.rand(SHOTS, 2, count, 2, device=device) * 2 - 1
         zoom = torch.where(torch.rand(count, device=device) < 0.4, 0.75 + 0.25 * torch.rand_like(reach), 1)
         shots = torch.tensor((1, 1, 1, 2, 3), device=device)[torch.randint(5, (count,), device=device)]
         total = squares = torch.zeros((), device=device)
-        weights = torch.tensor(LUMA, device=device)[:, None, None]
+        each = torch.arange(count)
         for frame in range(FRAMES):
             at, shot = frame / (FRAMES - 1), frame * shots // FRAMES
-            index, centre, half = (
-                torch.stack(kind)[shot, torch.arange(count)] for kind in zip(*cuts, strict=True)
-            )
-            ends = paths[shot, :, torch.arange(count)]
+            index, centre, half = (kind[shot, each] for kind in (indices, centres, halves))
+            ends = paths[shot, :, each]
             window = half / reach[:, None] * (1 + at * (zoom - 1))[:, None]
             where = ends[:, 0] * (1 - at) + ends[:, 1] * at
             moved = centre + (half.abs() - window.abs()) * where
             shown = self._shown((index, moved, window), size, sharp=False)
-            total, squares = total + shown, squares + (shown * weights).sum(dim=1, keepdim=True) ** 2
+            total, squares = total + shown, squares + _grey(shown) ** 2
         mean = total / FRAMES
-        grey = (mean * weights).sum(dim=1, keepdim=True)
-        return mean, (squares / FRAMES - grey**2).clamp(min=0).sqrt()
+        return mean, (squares / FRAMES - _grey(mean) ** 2).clamp(min=0).sqrt()
 
     def _shown(self, cut: Cut, size: tuple[int, int], sharp: bool) -> Tensor:
         """[B,3,H,W] the parts of pictures; `sharp`: by way of as many pixels as there are."""
@@ -140,6 +138,11 @@ def _uniform(like: Tensor, count: int, low: float = 0, high: float = 1) -> Tenso
     return torch.rand(count, 1, 1, 1, device=like.device) * (high - low) + low
 
 
+def _grey(pictures: Tensor) -> Tensor:
+    """[B,1,H,W] grey levels."""
+    return (pictures * pictures.new_tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+
+
 def _to_pixels(values: Tensor) -> Tensor:
     return values[:, None, None, None]
 
@@ -157,7 +160,7 @@ def _toned(pictures: Tensor) -> Tensor:
     count = len(pictures)
     gamma = torch.where(_uniform(pictures, count) < 0.5, _uniform(pictures, count, 0.6, 1.6), 1.0)
     toned = 255 * (pictures / 255) ** gamma
-    grey = (toned * pictures.new_tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+    grey = _grey(toned)
     colourful = torch.where(_uniform(pictures, count) < 0.15, 0.0, _uniform(pictures, count, 0.5, 1.3))
     tint = torch.rand(count, 3, 1, 1, device=pictures.device) * 0.16 + 0.92
     return ((grey + (toned - grey) * colourful) * tint).clamp(0, 255)
@@ -174,7 +177,7 @@ def _blobs(count: int, like: Tensor) -> Tensor:
 
 def _edges(pictures: Tensor) -> Tensor:
     """[B,1,H,W] how steep the grey level is."""
-    grey = (pictures * pictures.new_tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+    grey = _grey(pictures)
     across = F.pad(grey.diff(dim=3), (0, 1))
     return across.hypot(F.pad(grey.diff(dim=2), (0, 0, 0, 1)))
 

@@ -103,8 +103,8 @@ class Source:
             if self.ended:
                 return
 
-    def batch(self, number: int) -> tuple[Examples, list[str]]:
-        """Examples, and of each its medium and its overlay's kind."""
+    def batch(self, number: int) -> tuple[Examples, Tensor, Tensor]:
+        """Examples, and of each its medium and the kind of what was to be laid over it."""
         at = random.randrange(len(BUCKETS))
         size, small = BUCKETS[at]
         if not self.scenes[at].added or random.random() < 1 / self.given.reuse:
@@ -114,12 +114,7 @@ class Source:
         scenes = Scenes(mean.float(), change.float(), medium)
         layers, kinds = self.layers[at].drawn(number)
         wanted = torch.rand(number, device=mean.device) < 0.5
-        made_of = examples(scenes, layers.float(), wanted, size)
-        told = zip(medium.tolist(), kinds.tolist(), made_of.overlaid.tolist(), strict=True)
-        return made_of, [
-            ("photo " if medium == PHOTOGRAPH else "clip ") + (NAMES[kind] if overlaid else "")
-            for medium, kind, overlaid in told
-        ]
+        return examples(scenes, layers.float(), wanted, size), medium, kinds
 
 
 def loss_of(logits: Tensor, marked: Tensor, overlaid: Tensor) -> Tensor:
@@ -132,24 +127,25 @@ def loss_of(logits: Tensor, marked: Tensor, overlaid: Tensor) -> Tensor:
     return 4 * cells + 0.5 * whole
 
 
-def judged(model: Marker, batches: list[tuple[Examples, list[str]]]) -> dict[str, object]:
+def judged(model: Marker, batches: list[tuple[Examples, Tensor, Tensor]]) -> dict[str, object]:
     """Recall of each kind where one, two and five clean pictures in a hundred are called overlaid."""
     scores: dict[str, list[float]] = {}
     model.eval()
     with torch.inference_mode():
-        for made, kinds in batches:
+        for made, *told in batches:
             found = of_picture(model(inputs(made.mean, made.change)).float())
-            for kind, score in zip(kinds, found.tolist(), strict=True):
-                scores.setdefault(kind, []).append(score)
-    model.train()
+            rows = torch.stack((*told, made.overlaid), dim=1).tolist()
+            for (medium, kind, overlaid), score in zip(rows, found.tolist(), strict=True):
+                shown = "photo " if medium == PHOTOGRAPH else "clip "
+                scores.setdefault(shown + (NAMES[kind] if overlaid else ""), []).append(score)
     report: dict[str, object] = {}
-    for medium in ("photo ", "clip "):
-        limits = np.quantile(scores[medium], (0.99, 0.98, 0.95))
-        report[medium + "limits"] = [round(float(limit), 2) for limit in limits]
-        for kind in KINDS:
-            found = np.array(scores.get(medium + kind, [0.0]))
-            shares = [round(float((found > limit).mean()), 3) for limit in limits]
-            report[medium + kind] = [len(found), *shares]
+    for shown in ("photo ", "clip "):
+        limits = np.quantile(scores[shown], (0.99, 0.98, 0.95))
+        report[shown + "limits"] = [round(float(limit), 2) for limit in limits]
+        for name in NAMES:
+            reached = np.array(scores.get(shown + name, [0.0]))
+            shares = [round(float((reached > limit).mean()), 3) for limit in limits]
+            report[shown + name] = [len(reached), *shares]
     return report
 
 
@@ -172,8 +168,8 @@ def arguments() -> argparse.Namespace:
     asked.add_argument("parts", type=Path)
     asked.add_argument("out", type=Path)
     asked.add_argument("--seconds", type=float, default=900)
-    asked.add_argument("--widths", type=float, nargs="+", default=[WIDTH], help="networks to train at once")
-    asked.add_argument("--start", type=Path, help="weights to go on from, of the first width")
+    asked.add_argument("--width", type=float, default=WIDTH)
+    asked.add_argument("--start", type=Path, help="weights to go on from")
     asked.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 1) - 1))
     asked.add_argument("--batch", type=int, default=128)
     asked.add_argument("--reuse", type=int, default=4, help="times that a scene is shown")
@@ -187,10 +183,10 @@ def arguments() -> argparse.Namespace:
 class Trainee:
     """A network, the mean of its weights over the last steps, and its optimiser."""
 
-    def __init__(self, width: float, given: argparse.Namespace) -> None:
-        self.width, self.device, self.rate = width, given.device, given.rate
-        self.model = Marker(width).to(given.device, memory_format=torch.channels_last)
-        if given.start and width == given.widths[0]:
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.device, self.rate = given.device, given.rate
+        self.model = Marker(given.width).to(given.device, memory_format=torch.channels_last)
+        if given.start:
             held = torch.load(given.start, map_location=given.device, weights_only=True)
             self.model.load_state_dict(held)
         self.average = copy.deepcopy(self.model)
@@ -218,20 +214,19 @@ class Trainee:
         torch._foreach_lerp_([old[at] for at in floats], [new[at] for at in floats], 1 - kept)
 
 
-def trained(given: argparse.Namespace, source: Source) -> tuple[list[Trainee], int]:
-    """The networks after so many seconds, and how many steps these were."""
-    trainees = [Trainee(width, given) for width in given.widths]
+def trained(given: argparse.Namespace, source: Source) -> tuple[Marker, int]:
+    """The mean of weights after so many seconds, and how many steps these were."""
+    trainee = Trainee(given)
     started, step = time.monotonic(), 0
     while (share := (time.monotonic() - started) / given.seconds) < 1:
-        made, _ = source.batch(given.batch)
+        made, *_ = source.batch(given.batch)
         shown, marked = varied(made)
-        losses = [trainee.step(step, share, shown, marked, made.overlaid) for trainee in trainees]
+        loss = trainee.step(step, share, shown, marked, made.overlaid)
         step += 1
         if step % 100 == 0:
-            told = ", ".join(f"{loss.item():.3f}" for loss in losses)
-            drawn = sum(pool.added for pool in source.layers)
-            print(f"{share * given.seconds:.0f} s, step {step}, {drawn} overlays, loss {told}", flush=True)
-    return trainees, step
+            spent, drawn = share * given.seconds, sum(pool.added for pool in source.layers)
+            print(f"{spent:.0f} s, step {step}, {drawn} overlays, loss {loss.item():.3f}", flush=True)
+    return trainee.average, step
 
 
 def main() -> None:
@@ -241,15 +236,14 @@ def main() -> None:
     torch.set_num_threads(2)
     made_of = parts(given.parts)
     source = Source(given.pictures / "train", made_of, given, random.randrange(1 << 30) if given.start else 0)
-    trainees, step = trained(given, source)
+    model, step = trained(given, source)
     source.ended = True
-    for trainee in trainees:
-        torch.save(trainee.average.state_dict(), given.out / f"marker-{trainee.width}.pt")
+    torch.save(model.state_dict(), given.out / "marker.pt")
     report: dict[str, object] = {"steps": step, "batch": given.batch, "reuse": given.reuse}
     if given.validation:
         held = Source(given.pictures / "val", made_of, given, 1)
         batches = [held.batch(given.batch) for _ in range(given.validation)]
-        report |= {str(trainee.width): judged(trainee.average, batches) for trainee in trainees}
+        report |= judged(model, batches)
     print(json.dumps(report), flush=True)
     os._exit(0)  # what draws overlays has no end
 
