@@ -1,8 +1,8 @@
 """What is laid over a picture, as a small network sees it: logos, names, words across, tiles, captions.
 
-The network (186,000 weights of 47 values each in `overlay.onnx.xz`) marks cells of 8 pixels of a picture, or
-of a clip's mean frame and of how much each of its pixels changes. `tests/benchmarks/marks` trained it on
-overlays drawn over photographs, still or under a moving camera; what it finds is in LOG.md.
+The network (282,000 weights, nearly all of 23 values, in `overlay.onnx.xz`) marks cells of 8 pixels of a
+picture, or of a clip's mean frame and of how much each of its pixels changes. `tests/benchmarks/marks`
+trained it on overlays drawn over photographs, still or under a moving camera; what it finds is in LOG.md.
 """
 
 from __future__ import annotations

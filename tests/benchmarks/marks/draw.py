@@ -225,7 +225,9 @@ def _badge(dice: random.Random, size: tuple[int, int], made_of: Parts) -> Image.
         angles = turn + np.arange(corners) * (2 * np.pi * (1 if corners == 3 else 2) / corners)
         points = side * (2 + 1.9 * np.stack([np.cos(angles), np.sin(angles)], axis=1))
         pen.polygon([tuple(point) for point in points], fill=colour)
-    if shape not in ("play", "star") and dice.random() < 0.75:
+    if dice.random() < 0.2:
+        _slit(dice, pen, 4 * side)
+    elif shape not in ("play", "star") and dice.random() < 0.75:
         said = _colour(dice) if shape in ("ring", "frame") else tuple(255 - level for level in colour[:3])
         words = "".join(dice.choice(LETTERS) for _ in range(dice.randint(1, 3))).upper()
         font = _font(dice, made_of, side * dice.uniform(1, 2))
@@ -234,6 +236,13 @@ def _badge(dice: random.Random, size: tuple[int, int], made_of: Parts) -> Image.
     if dice.random() < 0.3:
         small = _beside(dice, small, made_of)
     return _faded(_cornered(dice, size, small), _opacity(dice, 0.25))
+
+
+def _slit(dice: random.Random, pen: ImageDraw.ImageDraw, side: int) -> None:
+    """Cuts stripes out of a sign, straight or slanting."""
+    lean, count = dice.choice((0, 0, side, -side, side // 2)), dice.randint(2, 5)
+    for at in range(-side, 2 * side, max(8, side // count)):
+        pen.line((at, 0, at + lean, side), fill=(0, 0, 0, 0), width=max(4, side // (3 * count)))
 
 
 def _across(dice: random.Random, size: tuple[int, int], made_of: Parts) -> Image.Image:
@@ -289,10 +298,10 @@ def _caption(dice: random.Random, size: tuple[int, int], made_of: Parts) -> Imag
 
 Maker = Callable[[random.Random, tuple[int, int], Parts], Image.Image]
 KINDS: dict[str, tuple[float, Maker]] = {
-    "name": (0.3, _named),
-    "logo": (0.34, _logo),
-    "badge": (0.14, _badge),
-    "across": (0.12, _across),
-    "tiled": (0.06, _tiled),
-    "caption": (0.04, _caption),
+    "name": (0.26, _named),
+    "logo": (0.36, _logo),
+    "badge": (0.15, _badge),
+    "across": (0.15, _across),
+    "tiled": (0.05, _tiled),
+    "caption": (0.03, _caption),
 }

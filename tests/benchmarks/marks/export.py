@@ -9,18 +9,19 @@ import argparse
 import io
 import lzma
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from tests.benchmarks.marks.network import WIDTH, Marker, of_picture
+from tests.benchmarks.marks.network import COARSE, FINE, WIDTH, Marker, of_picture
 
 SMALLEST = 256  # weights; what has fewer stays as it is
-FINE, COARSE = 127, 23  # steps from 0 to the largest weight: of convolutions of one channel, of all others
 
 
 class Scored(nn.Module):
@@ -47,27 +48,37 @@ def fused(module: nn.Module) -> nn.Module:
     return module
 
 
+def halved(values: NDArray[Any]) -> NDArray[Any]:
+    """Floats as bfloat16 would hold them: half of their bytes are zero and pack to nothing."""
+    if values.dtype != np.float32:
+        return values
+    return torch.from_numpy(values.copy()).bfloat16().float().numpy()
+
+
 def in_bytes(model: onnx.ModelProto) -> onnx.ModelProto:
-    """With every large weight as signed bytes of few values and a scale for each of its outputs."""
+    """With every large weight as signed bytes of few values and a scale for each of its outputs.
+
+    What is alike stands together, which packs better.
+    """
     graph, nodes, kept = model.graph, [], []
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
         if values.dtype != np.float32 or values.size < SMALLEST:
-            kept.append(tensor)
+            kept.append(numpy_helper.from_array(halved(values), tensor.name))
             continue
         steps = FINE if values.ndim == 4 and values.shape[1] == 1 else COARSE
-        scale = np.abs(values.reshape(len(values), -1)).max(axis=1) / steps + 1e-12
+        scale = halved(np.abs(values.reshape(len(values), -1)).max(axis=1) / steps + 1e-12)
         shape = (-1, *[1] * (values.ndim - 1))
         whole = np.round(values / scale.reshape(shape)).astype(np.int8)
         kept += [
             numpy_helper.from_array(whole, f"{tensor.name}_bytes"),
-            numpy_helper.from_array(scale.astype(np.float32), f"{tensor.name}_scale"),
+            numpy_helper.from_array(scale, f"{tensor.name}_scale"),
         ]
         inputs = [f"{tensor.name}_bytes", f"{tensor.name}_scale"]
         nodes.append(helper.make_node("DequantizeLinear", inputs, [tensor.name], axis=0))
     nodes += list(graph.node)
     del graph.initializer[:], graph.node[:]
-    graph.initializer.extend(kept)
+    graph.initializer.extend(sorted(kept, key=lambda tensor: (tensor.data_type, tensor.dims[1:2] == [1])))
     graph.node.extend(nodes)
     return model
 

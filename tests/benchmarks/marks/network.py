@@ -8,20 +8,45 @@ from torch.nn import functional as F
 
 WIDTH = 1.2  # of the network that comes with the package
 HIGHEST = 8  # cells: an overlay is at least so many, and their mean is the picture's logit
+FINE, COARSE = 31, 11  # steps from 0 to the largest weight: of convolutions of one channel, of all others
+
+
+def coarse(weight: Tensor) -> Tensor:
+    """[O,...] of few values for each output, with the gradient of what is given (straight through)."""
+    steps = FINE if weight.ndim == 4 and weight.shape[1] == 1 else COARSE
+    highest = weight.detach().abs().flatten(1).amax(dim=1).clamp(min=1e-12)
+    scale = (highest / steps).view(-1, *[1] * (weight.ndim - 1))
+    return weight + ((weight / scale).round() * scale - weight).detach()
+
+
+class Conv(nn.Conv2d):
+    """A convolution that is trained with the weights that it will be stored with."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As of its base."""
+        return self._conv_forward(x, coarse(self.weight), self.bias)
+
+
+class Linear(nn.Linear):
+    """A linear layer that is trained with the weights that it will be stored with."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As of its base."""
+        return F.linear(x, coarse(self.weight), self.bias)
 
 
 def _conv(
     inner: int, outer: int, kernel: int, stride: int = 1, groups: int = 1, act: bool = True
 ) -> nn.Sequential:
     layers: list[nn.Module] = [
-        nn.Conv2d(inner, outer, kernel, stride, kernel // 2, groups=groups, bias=False),
+        Conv(inner, outer, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outer),
     ]
     return nn.Sequential(*layers, nn.ReLU6()) if act else nn.Sequential(*layers)
 
 
 class Block(nn.Module):
-    """Inverted residual (Sandler et al., MobileNetV2, CVPR 2018)."""
+    """Inverted residual (Sandler et al., MobileNetV2, CVPR 2018), at first the identity where it adds."""
 
     def __init__(self, inner: int, outer: int, wide: int, kernel: int = 3, stride: int = 1) -> None:
         super().__init__()
@@ -29,6 +54,8 @@ class Block(nn.Module):
         self.layers = nn.Sequential(
             _conv(inner, wide, 1), _conv(wide, wide, kernel, stride, wide), _conv(wide, outer, 1, act=False)
         )
+        if self.adds:
+            nn.init.zeros_(self.layers[2][1].weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B,C,H,W] in and out, H and W over the stride."""
@@ -45,17 +72,15 @@ class Marker(nn.Module):
         self.low = nn.Sequential(_conv(4, stem, 3, 2), _conv(stem, low, 3, 2), Block(low, low, 2 * low))
         self.middle = nn.Sequential(
             Block(low, middle, 3 * low, stride=2),
-            Block(middle, middle, 3 * middle),
-            Block(middle, middle, 3 * middle),
+            *(Block(middle, middle, 3 * middle) for _ in range(3)),
         )
         self.high = nn.Sequential(
             Block(middle, high, 3 * middle, stride=2),
-            Block(high, high, 3 * high, 5),
-            Block(high, high, 3 * high, 5),
+            *(Block(high, high, 3 * high, 5) for _ in range(4)),
         )
-        self.scene = nn.Sequential(nn.Linear(high, high), nn.ReLU6(), nn.Linear(high, high))
+        self.scene = nn.Sequential(Linear(high, high), nn.ReLU6(), Linear(high, high))
         self.down = _conv(high, middle, 1, act=False)
-        self.out = nn.Sequential(Block(middle, middle, 3 * middle), nn.Conv2d(middle, 1, 1))
+        self.out = nn.Sequential(Block(middle, middle, 3 * middle), Conv(middle, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the cells."""

@@ -124,7 +124,7 @@ def loss_of(logits: Tensor, marked: Tensor, overlaid: Tensor) -> Tensor:
     weight = told * (1 + 2 * target)
     cells = F.binary_cross_entropy_with_logits(logits[:, 0], target, weight)
     whole = F.binary_cross_entropy_with_logits(of_picture(logits), overlaid.float())
-    return 4 * cells + 0.5 * whole
+    return 4 * cells + whole
 
 
 def judged(model: Marker, batches: list[tuple[Examples, Tensor, Tensor]]) -> dict[str, object]:
@@ -188,7 +188,7 @@ class Trainee:
         self.model = Marker(given.width).to(given.device, memory_format=torch.channels_last)
         if given.start:
             held = torch.load(given.start, map_location=given.device, weights_only=True)
-            self.model.load_state_dict(held)
+            self.model.load_state_dict(held, strict=False)  # of a network of fewer blocks, too
         self.average = copy.deepcopy(self.model)
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=given.rate, weight_decay=0.02)
 
@@ -226,6 +226,8 @@ def trained(given: argparse.Namespace, source: Source) -> tuple[Marker, int]:
         if step % 100 == 0:
             spent, drawn = share * given.seconds, sum(pool.added for pool in source.layers)
             print(f"{spent:.0f} s, step {step}, {drawn} overlays, loss {loss.item():.3f}", flush=True)
+        if step % 500 == 0:
+            torch.save(trainee.average.state_dict(), given.out / "marker.pt")
     return trainee.average, step
 
 
