@@ -9,7 +9,6 @@ import argparse
 import io
 import lzma
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -19,7 +18,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from tests.benchmarks.marks.network import COARSE, FINE, WIDTH, Marker, of_picture
+from tests.benchmarks.marks.network import WIDTH, Marker, of_picture, step_of
 
 SMALLEST = 256  # weights; what has fewer stays as it is
 
@@ -48,11 +47,9 @@ def fused(module: nn.Module) -> nn.Module:
     return module
 
 
-def halved(values: NDArray[Any]) -> NDArray[Any]:
-    """Floats as bfloat16 would hold them: half of their bytes are zero and pack to nothing."""
-    if values.dtype != np.float32:
-        return values
-    return torch.from_numpy(values.copy()).bfloat16().float().numpy()
+def halved(values: Tensor) -> NDArray[np.float32]:
+    """As bfloat16 would hold them: half of their bytes are zero and pack to nothing."""
+    return values.bfloat16().float().numpy()
 
 
 def in_bytes(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -63,16 +60,18 @@ def in_bytes(model: onnx.ModelProto) -> onnx.ModelProto:
     graph, nodes, kept = model.graph, [], []
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < SMALLEST:
-            kept.append(numpy_helper.from_array(halved(values), tensor.name))
+        if values.dtype != np.float32:
+            kept.append(tensor)
             continue
-        steps = FINE if values.ndim == 4 and values.shape[1] == 1 else COARSE
-        scale = halved(np.abs(values.reshape(len(values), -1)).max(axis=1) / steps + 1e-12)
-        shape = (-1, *[1] * (values.ndim - 1))
-        whole = np.round(values / scale.reshape(shape)).astype(np.int8)
+        weight = torch.from_numpy(values.copy())
+        if values.size < SMALLEST:
+            kept.append(numpy_helper.from_array(halved(weight), tensor.name))
+            continue
+        step = halved(step_of(weight))
+        whole = np.round(values / step).astype(np.int8)
         kept += [
             numpy_helper.from_array(whole, f"{tensor.name}_bytes"),
-            numpy_helper.from_array(scale, f"{tensor.name}_scale"),
+            numpy_helper.from_array(step.ravel(), f"{tensor.name}_scale"),
         ]
         inputs = [f"{tensor.name}_bytes", f"{tensor.name}_scale"]
         nodes.append(helper.make_node("DequantizeLinear", inputs, [tensor.name], axis=0))

@@ -11,12 +11,18 @@ HIGHEST = 8  # cells: an overlay is at least so many, and their mean is the pict
 FINE, COARSE = 31, 11  # steps from 0 to the largest weight: of convolutions of one channel, of all others
 
 
+def step_of(weight: Tensor) -> Tensor:
+    """[O,1,...] of [O,...]: what lies between the few values of each output's weights."""
+    steps = FINE if weight.ndim == 4 and weight.shape[1] == 1 else COARSE
+    highest = weight.abs().flatten(1).amax(dim=1).clamp(min=1e-12)
+    return (highest / steps).view(-1, *[1] * (weight.ndim - 1))
+
+
 def coarse(weight: Tensor) -> Tensor:
     """[O,...] of few values for each output, with the gradient of what is given (straight through)."""
-    steps = FINE if weight.ndim == 4 and weight.shape[1] == 1 else COARSE
-    highest = weight.detach().abs().flatten(1).amax(dim=1).clamp(min=1e-12)
-    scale = (highest / steps).view(-1, *[1] * (weight.ndim - 1))
-    return weight + ((weight / scale).round() * scale - weight).detach()
+    exact = weight.detach()
+    step = step_of(exact)
+    return weight + ((exact / step).round() * step - exact)
 
 
 class Conv(nn.Conv2d):

@@ -157,14 +157,13 @@ def test_what_stands_still_beside_what_moves_is_no_overlay(images: Path, animals
 def test_a_logo_is_found_on_photographs(images: Path) -> None:
     """Without any writing, a drawn mark in a photograph's corner is found, the photograph is not."""
     found = []
-    for name in ("astronaut.png", "coffee.png", "motorcycle_left.png", "rocket.jpg"):
+    for name in ("astronaut.png", "coffee.png", "chelsea.png", "motorcycle_left.png", "rocket.jpg"):
         photo = footage.read(images / name)[0]
         layer = drawn.layer(photo.shape[1], photo.shape[0])
         layer.paste(drawn.mark(round(0.14 * min(photo.shape[:2])), Random(1)), (12, 12))
         both = photo, drawn.over(photo, layer)
         found.append([overlay.score(one) for one in both])
-    assert all(plain < LIMIT for plain, _ in found), found
-    assert sum(marked > LIMIT for _, marked in found) >= 3, found
+    assert all(plain < LIMIT < marked for plain, marked in found), found
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (40, 3), (3, 900), (2000, 1500)])
