@@ -42,7 +42,7 @@ class Watermark(Filter):
 
     cost: ClassVar = Cost.MODEL
     needs: ClassVar = (LOOK, SEEN)
-    version: ClassVar = 4
+    version: ClassVar = 5
     scores: ClassVar = (
         "logo",
         "constant_text",

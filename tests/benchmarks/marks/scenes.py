@@ -19,7 +19,7 @@ FRAMES = 12
 SHOTS = 3
 LUMA = (0.299, 0.587, 0.114)
 PHOTOGRAPH, STILL, MOVING = range(3)
-MEDIA = (0.7, 0.1, 0.2)  # the share of each
+MEDIA = (0.6, 0.15, 0.25)  # the share of each
 BARRED = 0.08  # of all
 
 

@@ -176,6 +176,7 @@ def arguments() -> argparse.Namespace:
     asked.add_argument("--held", type=int, default=768, help="scenes and overlays of each size")
     asked.add_argument("--validation", type=int, default=0, help="batches")
     asked.add_argument("--rate", type=float, default=3e-3)
+    asked.add_argument("--compile", action="store_true", help="a minute's start for faster steps")
     asked.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return asked.parse_args()
 
@@ -190,6 +191,8 @@ class Trainee:
             held = torch.load(given.start, map_location=given.device, weights_only=True)
             self.model.load_state_dict(held, strict=False)  # of a network of fewer blocks, too
         self.average = copy.deepcopy(self.model)
+        if given.compile:
+            self.model.compile(dynamic=False)  # sizes are few
         self.optimiser = torch.optim.AdamW(self.model.parameters(), lr=given.rate, weight_decay=0.02)
 
     def step(self, number: int, share: float, shown: Tensor, marked: Tensor, overlaid: Tensor) -> Tensor:
