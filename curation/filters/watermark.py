@@ -42,7 +42,7 @@ class Watermark(Filter):
 
     cost: ClassVar = Cost.MODEL
     needs: ClassVar = (LOOK, SEEN)
-    version: ClassVar = 5
+    version: ClassVar = 6
     scores: ClassVar = (
         "logo",
         "constant_text",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ VISIBLE = 4.0  # grey levels: an overlay that changes a picture less than this i
 FRAMES = 12
 SHOTS = 3
 LUMA = (0.299, 0.587, 0.114)
+TO_COLOUR = (*LUMA, -0.168736, -0.331264, 0.5, 0.5, -0.418688, -0.081312)
+FROM_COLOUR = (1.0, 0.0, 1.402, 1.0, -0.344136, -0.714136, 1.0, 1.772, 0.0)
 PHOTOGRAPH, STILL, MOVING = range(3)
 MEDIA = (0.6, 0.15, 0.25)  # the share of each
 BARRED = 0.08  # of all
@@ -54,7 +57,7 @@ class Pictures:
     def scenes(self, count: int, size: tuple[int, int]) -> Scenes:
         """So many of (width, height) pixels: photographs and what still or moving cameras saw."""
         device = self.values.device
-        medium = torch.multinomial(torch.tensor(MEDIA, device=device), count, replacement=True)
+        medium = torch.multinomial(_held(MEDIA, device), count, replacement=True)
         clips = (medium != PHOTOGRAPH).nonzero()[:, 0]
         mean = _toned(_sharpened(self._shown(_cut(self, count, size), size, sharp=True)))
         change = mean.new_zeros(count, 1, *mean.shape[2:])
@@ -74,7 +77,7 @@ class Pictures:
         indices, centres, halves = (torch.stack(kind) for kind in cuts)
         paths = torch.rand(SHOTS, 2, count, 2, device=device) * 2 - 1
         zoom = torch.where(torch.rand(count, device=device) < 0.4, 0.75 + 0.25 * torch.rand_like(reach), 1)
-        shots = torch.tensor((1, 1, 1, 2, 3), device=device)[torch.randint(5, (count,), device=device)]
+        shots = _held((1, 1, 1, 2, 3), device)[torch.randint(5, (count,), device=device)]
         total = squares = torch.zeros((), device=device)
         each = torch.arange(count)
         for frame in range(FRAMES):
@@ -138,9 +141,15 @@ def _uniform(like: Tensor, count: int, low: float = 0, high: float = 1) -> Tenso
     return torch.rand(count, 1, 1, 1, device=like.device) * (high - low) + low
 
 
+@cache
+def _held(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Copied there once: each copy waits for all that the device still has to do."""
+    return torch.tensor(values, device=device)
+
+
 def _grey(pictures: Tensor) -> Tensor:
     """[B,1,H,W] grey levels."""
-    return (pictures * pictures.new_tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+    return (pictures * _held(LUMA, pictures.device)[:, None, None]).sum(dim=1, keepdim=True)
 
 
 def _to_pixels(values: Tensor) -> Tensor:
@@ -259,22 +268,27 @@ _COLOUR = (
 
 def compressed(pictures: Tensor, quality: Tensor) -> Tensor:
     """[B,3,H,W] as JPEG gives them back, colours at half the size; sides are multiples of 16."""
-    to_colour = pictures.new_tensor((LUMA, (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312)))
+    to_colour, back = (_held(values, pictures.device).view(3, 3) for values in (TO_COLOUR, FROM_COLOUR))
     light, colours = torch.einsum("ij,bjhw->bihw", to_colour, pictures).split((1, 2), dim=1)
     scale = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality) / 100
     light = _quantised(light - 128, _LIGHT, scale) + 128
     colours = F.interpolate(_quantised(F.avg_pool2d(colours, 2), _COLOUR, scale), scale_factor=2)
-    back = torch.linalg.inv(to_colour)
     return torch.einsum("ij,bjhw->bihw", back, torch.cat((light, colours), dim=1))
+
+
+@cache
+def _cosines(device: torch.device) -> Tensor:
+    """[64,64]: the cosine transform of a block of 8 by 8."""
+    angle = torch.arange(8, device=device)
+    basis = torch.cos((2 * angle + 1) * angle[:, None] * math.pi / 16) / 2
+    basis[0] /= math.sqrt(2)
+    return torch.kron(basis, basis)
 
 
 def _quantised(planes: Tensor, table: str, scale: Tensor) -> Tensor:
     """Blocks of 8 by 8 through the cosine transform, rounded to steps, and back."""
-    steps = planes.new_tensor([float(step) for step in table.split()])
-    angle = torch.arange(8, device=planes.device)
-    basis = torch.cos((2 * angle + 1) * angle[:, None] * math.pi / 16) / 2
-    basis[0] /= math.sqrt(2)
-    both = torch.kron(basis, basis)
+    steps = _held(tuple(map(float, table.split())), planes.device)
+    both = _cosines(planes.device)
     batch, channels, high, wide = planes.shape
     blocks = planes.view(batch, channels, high // 8, 8, wide // 8, 8).transpose(3, 4).flatten(4)
     steps = (steps * scale[..., None]).clamp(1, 255).round()

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -98,10 +99,13 @@ class Source:
             time.sleep(0.1)
 
     def _collect(self, drawn: DataLoader[tuple[int, Tensor, Tensor]]) -> None:
-        for bucket, layers, kinds in drawn:
-            self.layers[bucket].add(layers.to(self.given.device), kinds.to(self.given.device))
-            if self.ended:
-                return
+        aside = torch.cuda.Stream() if self.given.device == "cuda" else None  # else copies wait for steps
+        with torch.cuda.stream(aside):
+            for bucket, layers, kinds in drawn:
+                self.layers[bucket].add(layers.to(self.given.device), kinds.to(self.given.device))
+                if self.ended:
+                    return
+                time.sleep(0.015)  # what is enough to see most overlays once
 
     def batch(self, number: int) -> tuple[Examples, Tensor, Tensor]:
         """Examples, and of each its medium and the kind of what was to be laid over it."""
@@ -239,6 +243,7 @@ def main() -> None:
     given = arguments()
     given.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(2)
+    sys.setswitchinterval(5e-4)  # seconds: steps wait less for what collects overlays
     made_of = parts(given.parts)
     source = Source(given.pictures / "train", made_of, given, random.randrange(1 << 30) if given.start else 0)
     model, step = trained(given, source)
